@@ -1,0 +1,43 @@
+/** @module Several tensors as one along their first dimension, and one as several. */
+
+import { Tensor } from '../tensor.ts';
+import type { TensorData, TensorLike } from '../tensor.ts';
+
+/** Joins tensors of equal types and of equal dims but for the first. */
+export function joinRows(tensors: readonly TensorLike[]): TensorLike {
+  const [first] = tensors as [TensorLike, ...TensorLike[]];
+  const rows = tensors.reduce((sum, each) => sum + (each.dims[0] as number), 0);
+  return new Tensor(first.type, joinData(tensors.map((each) => each.data)) as never, [rows, ...first.dims.slice(1)]);
+}
+
+function joinData(parts: readonly TensorData[]): TensorData {
+  const [first] = parts as [TensorData, ...TensorData[]];
+  if (Array.isArray(first)) return (parts as readonly (readonly string[])[]).flat();
+  const length = parts.reduce((sum, each) => sum + each.length, 0);
+  const joined = new (first.constructor as new (length: number) => Float32Array)(length);
+  let offset = 0;
+  for (const part of parts as readonly Float32Array[]) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+/**
+ * Splits a tensor into consecutive runs of rows, each with memory of its own.
+ * @throws RangeError where its first dimension is not the sum of `sizes`: the model mixes or reduces its rows.
+ */
+export function splitRows(tensor: TensorLike, sizes: readonly number[]): readonly TensorLike[] {
+  const rows = sizes.reduce((sum, each) => sum + each, 0);
+  if (tensor.dims[0] !== rows) {
+    throw new RangeError(`A joined call of ${rows} rows was answered with dims [${tensor.dims.join(', ')}].`);
+  }
+  const rowLength = rows === 0 ? 0 : tensor.data.length / rows;
+  let start = 0;
+  return sizes.map((size) => {
+    const end = start + size * rowLength;
+    const data = tensor.data.slice(start, end);
+    start = end;
+    return new Tensor(tensor.type, data as never, [size, ...tensor.dims.slice(1)]);
+  });
+}

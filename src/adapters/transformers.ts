@@ -1,0 +1,162 @@
+/** @module Pipelines and models of @huggingface/transformers. */
+
+import { copyPortable, isPlainObject, isPortable } from '../portable.ts';
+import type { Portable } from '../portable.ts';
+import type { CacheRefusal, EntryPoint, InferenceAdapter, ModelType } from './adapter.ts';
+import { createAdapter } from './base.ts';
+import { valuesMatch } from './compare.ts';
+import { isOnDevice } from './framework-tensors.ts';
+import { generationRefusal } from './generation.ts';
+import { hasMethods, hasObject, read, someValue, valuesOf } from './shapes.ts';
+import { fromPortable, toPortable } from './transformers-values.ts';
+
+/** What is used of a pipeline or a model: both are called. */
+export type TransformersModel = (...args: readonly unknown[]) => Promise<unknown>;
+
+const TASK_TYPES: Readonly<Record<string, ModelType>> = {
+  'feature-extraction': 'embedding',
+  'image-feature-extraction': 'embedding',
+  'text-classification': 'classifier',
+  'token-classification': 'classifier',
+  'image-classification': 'classifier',
+  'audio-classification': 'classifier',
+  'zero-shot-classification': 'classifier',
+  'zero-shot-image-classification': 'classifier',
+  'zero-shot-audio-classification': 'classifier',
+  'text-generation': 'llm',
+  'text2text-generation': 'generation',
+  summarization: 'generation',
+  translation: 'generation',
+  'image-to-text': 'generation',
+  'automatic-speech-recognition': 'generation',
+  'fill-mask': 'encoder',
+};
+/** By the names of classes; the names that a minifier gives are none of these. */
+const CLASS_TYPES: readonly (readonly [RegExp, ModelType])[] = [
+  [/ForCausalLM$|LMHeadModel$/, 'llm'],
+  [/ForConditionalGeneration$|ForSeq2SeqLM$|ForSpeechSeq2Seq$/, 'generation'],
+  [/For(Sequence|Token|Image|Audio|AudioFrame)Classification$/, 'classifier'],
+  [/ForMaskedLM$/, 'encoder'],
+];
+/**
+ * Tasks that draw at random wherever they run: voices from noise, and sound longer than the model takes, which is cut at a
+ * random place.
+ */
+const RANDOM_TASKS: ReadonlySet<unknown> = new Set(['text-to-audio', 'text-to-speech', 'zero-shot-audio-classification']);
+/** Models that start from noise, or keep dropout on. */
+const RANDOM_MODELS: ReadonlySet<unknown> = new Set([
+  'chatterbox',
+  'musicgen',
+  'speecht5',
+  'style_text_to_speech_2',
+  'supertonic',
+  'vits',
+]);
+/** Tasks whose input may be the address of a picture or a sound. */
+const MEDIA = /image|audio|speech|video|depth|object|document|background|mask-generation/;
+
+/**
+ * The adapter of transformers.js. A pipeline is called; a model is called, or its `forward` or `generate`.
+ *
+ * Pipelines are not batched here: texts of one batch are padded to the longest, and whether that leaves an answer as it was
+ * depends on the model. Give a pipeline an array to have it batched by transformers.js.
+ */
+export const transformersAdapter: InferenceAdapter<TransformersModel> = createAdapter<TransformersModel>({
+  name: 'transformers',
+  detect: (value) => typeof value === 'function' && (isPipeline(value) || isModel(value)),
+  getModelClasses: () => ['Pipeline', 'PreTrainedModel'],
+  getEntryPoints: (model) => [
+    ...['', 'forward', 'generate']
+      .filter((name) => name === '' || hasMethods(model, name))
+      .map((name): EntryPoint => ({ name, kind: 'async' })),
+    { name: 'dispose', kind: 'mutator' },
+  ],
+  getModelInfo(model) {
+    const [session] = valuesOf(read(modelOf(model), 'sessions'));
+    const device = read(read(session, 'config'), 'device');
+    return {
+      framework: 'transformers',
+      modelType: typeOf(model),
+      inputs: [],
+      outputs: [],
+      backend: typeof device === 'string' ? device : undefined,
+    };
+  },
+  classifyModel: typeOf,
+
+  outputsMatch(expected, actual, tolerance) {
+    const scratch = {}; // Classes learned here are nobody's answers.
+    const [wanted, given] = [toPortable(scratch, expected), toPortable(scratch, actual)];
+    // What cannot be read cannot be compared either.
+    return wanted !== undefined && valuesMatch(wanted, given, tolerance);
+  },
+
+  cacheRefusal(model, { entryPoint, args }): CacheRefusal | undefined {
+    const task = read(model, 'task');
+    const inner = modelOf(model);
+    if (RANDOM_TASKS.has(task) || RANDOM_MODELS.has(read(read(inner, 'config'), 'model_type'))) return 'nondeterministic';
+    if (someValue(args, isOnDevice, 4)) return 'gpu_resident';
+    // An address stands for what is behind it, which may change.
+    if (isPipeline(model) && readsMedia(model) && someValue(args[0], isAddress, 2)) return 'unknown';
+    const options = Object.assign({}, ...args.filter((arg) => isPlainObject(arg))) as Record<string, unknown>;
+    return generationRefusal(options, args, generates(model, entryPoint) && samplesByDefault(inner));
+  },
+  encodeInputs(model, { entryPoint, args }) {
+    const inputs = toPortable(model, args) as readonly Portable[] | undefined;
+    if (inputs === undefined || !generates(model, entryPoint)) return inputs;
+    // What a call does not say of its generation is taken from here, which its owner may change.
+    const defaults: unknown = { ...(read(modelOf(model), 'generation_config') as object | null) };
+    return isPortable(defaults) ? [...inputs, defaults] : undefined;
+  },
+  encode: (model, _call, output) => copyPortable(toPortable(model, output)),
+  decode: (model, { args }, encoded) => fromPortable(model, encoded, args),
+});
+
+function isPipeline(value: unknown): boolean {
+  return hasMethods(value, '_call', 'dispose') && typeof read(value, 'task') === 'string' && hasModel(value);
+}
+
+/** A pipeline's model is what it calls: mostly a PreTrainedModel, which is a function. */
+function hasModel(value: unknown): boolean {
+  return typeof read(value, 'model') === 'function' || hasObject(value, 'model');
+}
+
+function isModel(value: unknown): boolean {
+  return hasMethods(value, '_call', 'forward', 'dispose') && hasObject(value, 'sessions') && hasObject(value, 'config');
+}
+
+function modelOf(model: TransformersModel): unknown {
+  return isPipeline(model) ? read(model, 'model') : model;
+}
+
+function typeOf(model: TransformersModel): ModelType {
+  const task = TASK_TYPES[String(read(model, 'task'))];
+  if (task !== undefined) return task;
+  const name = String(read(read(modelOf(model), 'constructor'), 'name'));
+  const found = CLASS_TYPES.find(([pattern]) => pattern.test(name))?.[1];
+  if (found !== 'classifier') return found ?? 'unknown';
+  return read(read(modelOf(model), 'config'), 'num_labels') === 1 ? 'reranker' : found;
+}
+
+/** A pipeline's call may generate; of a model only `generate` does. */
+function generates(model: TransformersModel, entryPoint: string): boolean {
+  return entryPoint === 'generate' || (isPipeline(model) && read(modelOf(model), 'can_generate') === true);
+}
+
+/** transformers.js leaves sampling off unless the model's own configurations turn it on. */
+function samplesByDefault(model: unknown): boolean {
+  const config = read(model, 'config');
+  return [
+    read(model, 'generation_config'),
+    config,
+    ...['decoder', 'generator', 'text_config'].map((part) => read(config, part)),
+  ].some((each) => read(each, 'do_sample') === true);
+}
+
+function readsMedia(pipeline: unknown): boolean {
+  return read(pipeline, 'processor') != null || MEDIA.test(String(read(pipeline, 'task')));
+}
+
+function isAddress(value: unknown): boolean {
+  return typeof value === 'string' || Object.prototype.toString.call(value) === '[object URL]';
+}

@@ -1,0 +1,55 @@
+/** @module The names that each platform's entry exports: one shared epochly, made at its first use. */
+
+import type { InferenceAdapter } from './adapters/adapter.ts';
+import { createEpochly } from './create.ts';
+import type { Epochly, EpochlyOptions, LoadedModel } from './create.ts';
+import type { LoadOptions, ModelSource } from './load.ts';
+import type { BackendInfo, Platform } from './platform.ts';
+import type { InferenceProxy } from './proxy.ts';
+import type { WrapOptions } from './wrap.ts';
+
+export interface PlatformBindings {
+  /**
+   * Makes an epochly with a configuration, a cache and a profiler of its own.
+   * @throws ConfigError naming the field that is wrong.
+   */
+  createEpochly(options?: EpochlyOptions): Epochly;
+  /**
+   * The epochly that `wrap` and `load` share, configured by the environment and the configuration file.
+   * @throws ConfigError naming the variable or the field that is wrong.
+   */
+  sharedEpochly(): Epochly;
+  /**
+   * Puts a proxy around a model: an InferenceSession of onnxruntime-web or onnxruntime-node, a TensorFlow.js
+   * LayersModel or GraphModel, a pipeline or model of @huggingface/transformers, or anything with an adapter. The model
+   * stays where it is, and stays the caller's. Wrapping it again gives the same proxy.
+   *
+   * @throws UnsupportedModelError (a TypeError) naming what is supported.
+   */
+  wrap<Model extends object>(model: Model, options?: WrapOptions): InferenceProxy<Model>;
+  /**
+   * Opens a model off the main thread: an ONNX file, a TensorFlow.js model.json, or a folder for a transformers.js task.
+   *
+   * @throws ModelLoadError where it cannot be read, IdentityMismatchError where it is not the one expected,
+   * BackendUnavailableError where no backend opens it.
+   */
+  load(source: ModelSource, options?: LoadOptions): Promise<LoadedModel>;
+  /** Adds an adapter; it is asked before those registered earlier. Disposing removes it. */
+  registerAdapter(adapter: InferenceAdapter): Disposable;
+  /** The backends of this platform, best first, with the device each would run on. */
+  listBackends(): Promise<readonly BackendInfo[]>;
+}
+
+/** Nothing is read or opened before the first call, so that importing the package has no effects. */
+export function bindPlatform(platform: Platform): PlatformBindings {
+  let shared: Epochly | undefined;
+  const sharedEpochly = (): Epochly => (shared ??= createEpochly(platform));
+  return {
+    createEpochly: (options) => createEpochly(platform, options),
+    sharedEpochly,
+    wrap: (model, options) => sharedEpochly().wrap(model, options),
+    load: async (source, options) => sharedEpochly().load(source, options),
+    registerAdapter: (adapter) => sharedEpochly().registerAdapter(adapter),
+    listBackends: () => platform.listBackends(),
+  };
+}

@@ -1,0 +1,47 @@
+/** @module One call of a model: what travels along the way of one call. */
+
+import type { InferenceAdapter } from './adapters/adapter.ts';
+
+/** How urgent a call is. */
+export const RequestPriority = { LOW: 0, NORMAL: 1, HIGH: 2, CRITICAL: 3 } as const;
+export type RequestPriority = (typeof RequestPriority)[keyof typeof RequestPriority];
+
+/** The options of one call; they travel beside the model's own arguments, through `session.with({ ... })`. */
+export interface CallOptions {
+  /** Rejects the caller at once, queued or running. Work that others share goes on for them. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds from now within which the call must have finished. None by default. */
+  readonly deadlineMs?: number | undefined;
+  /** Whose call it is: tenants never see each other's cached answers. Default "default". */
+  readonly tenant?: string | undefined;
+  /** Default `RequestPriority.NORMAL`. */
+  readonly priority?: RequestPriority | undefined;
+  /** Hosted models only: hand the input buffers over instead of copying them. The caller's arrays become empty. */
+  readonly transfer?: boolean | undefined;
+}
+
+/** Entry point and arguments of a call, without the model. `entryPoint` is '' where the model itself is called. */
+export interface ModelCall {
+  readonly entryPoint: string;
+  readonly args: readonly unknown[];
+}
+
+/** One call on its way. */
+export interface InferenceCall extends ModelCall {
+  readonly model: object;
+  readonly modelId: number;
+  /** SHA-256 of the model's files or the name the caller gave it; undefined where neither is known. */
+  readonly identity: string | undefined;
+  readonly adapter: InferenceAdapter;
+  readonly options: CallOptions;
+  /** Where the answer came from, set by the step that gave it; 'model' until a step says otherwise. */
+  source: AnswerSource;
+  /** Calls the model itself, with the arguments as they stand; the innermost step. */
+  readonly invoke: (options: CallOptions) => Promise<unknown>;
+}
+
+/** Who answered a call: the model, the cache, or another equal call that was in flight. */
+export type AnswerSource = 'model' | 'l1' | 'l2' | 'l3' | 'shared';
+
+/** One step of the way of one call. It calls `next` at most once. */
+export type Step = (call: InferenceCall, next: (call: InferenceCall) => Promise<unknown>) => Promise<unknown>;

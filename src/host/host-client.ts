@@ -1,0 +1,110 @@
+/** @module The outside of a host: asks, waits, and knows when nobody will answer any more. */
+
+import { abortReason, HostError } from '../errors.ts';
+import { Emitter } from '../events.ts';
+import type { HostChannel } from './channel.ts';
+import { reviveError } from './protocol.ts';
+import type { HostOperation, HostOperations, HostReply } from './protocol.ts';
+
+interface Pending {
+  resolve(answer: unknown): void;
+  reject(error: unknown): void;
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly transfer?: readonly ArrayBuffer[] | undefined;
+}
+
+export class HostClient {
+  readonly channel: HostChannel;
+  /** Fires once, when the host is gone or given up. */
+  readonly onFailed: Emitter<HostError>['event'];
+  readonly #failures = new Emitter<HostError>();
+  /** Requests whose callers wait for an answer. */
+  readonly #pending = new Map<number, Pending>();
+  /** Requests that the host has not answered, their callers waiting or not. */
+  readonly #unanswered = new Set<number>();
+  #lastId = 0;
+  #answers = 0;
+  #failure: HostError | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(channel: HostChannel) {
+    this.channel = channel;
+    this.onFailed = this.#failures.event;
+    channel.onMessage((message) => this.#receive(message as HostReply));
+    channel.onExit((reason) => this.fail(new HostError(`The model's host is gone: ${reason} It is being replaced.`)));
+  }
+
+  /** How many answers came so far: a host that is busy for long but answers others is not hung. */
+  get answers(): number {
+    return this.#answers;
+  }
+
+  get isIdle(): boolean {
+    return this.#unanswered.size === 0;
+  }
+
+  /** @throws what the host answers with, the reason of the signal as soon as it aborts, HostError where the host fails. */
+  request<O extends HostOperation>(
+    type: O,
+    body: HostOperations[O]['body'],
+    { signal, transfer }: RequestOptions = {},
+  ): Promise<HostOperations[O]['answer']> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (signal?.aborted === true) return Promise.reject(abortReason(signal));
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#pending.delete(id);
+        this.channel.post({ type: 'cancel', id });
+        reject(abortReason(signal as AbortSignal));
+      };
+      const stopListening = (): void => signal?.removeEventListener('abort', onAbort);
+      this.channel.post({ type, id, body }, transfer);
+      this.#unanswered.add(id);
+      this.#pending.set(id, {
+        resolve: (answer) => {
+          stopListening();
+          resolve(answer as HostOperations[O]['answer']);
+        },
+        reject: (error) => {
+          stopListening();
+          reject(error);
+        },
+      });
+      signal?.addEventListener('abort', onAbort);
+    });
+  }
+
+  /** Gives the host up: whoever waits is rejected, and it is ended as soon as that is safe. */
+  fail(error: HostError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    for (const each of this.#pending.values()) each.reject(error);
+    this.#pending.clear();
+    this.#failures.emit(error);
+    void this.retire();
+  }
+
+  /** Ends the host; one that must not be ended while it runs, once it has run. */
+  async retire(): Promise<void> {
+    if (!this.channel.killable && !this.isIdle) await this.#idle();
+    await this.channel.terminate();
+  }
+
+  #idle(): Promise<void> {
+    return new Promise((resolve) => (this.#onIdle = resolve));
+  }
+
+  #receive(reply: HostReply): void {
+    this.#answers++;
+    this.#unanswered.delete(reply.id);
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if ('error' in reply) pending?.reject(reviveError(reply.error));
+    else pending?.resolve(reply.answer);
+    if (this.isIdle) this.#onIdle?.();
+  }
+}

@@ -1,0 +1,248 @@
+/** @module A model in a host: opened on the first backend that takes it, and opened again when its host fails. */
+
+import type { TensorInfo } from '../adapters/adapter.ts';
+import type { CallOptions } from '../call.ts';
+import { ClosedError, EpochlyError, HostError, InputError } from '../errors.ts';
+import type { BackendAttempt } from '../errors.ts';
+import { Emitter } from '../events.ts';
+import { guardCall } from '../pipeline.ts';
+import type { Clock } from '../platform.ts';
+import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
+import type { Portable } from '../portable.ts';
+import type { HostFramework, HostKind } from './channel.ts';
+import type { HostClient } from './host-client.ts';
+import type { RuntimeModelInfo } from './runtime.ts';
+
+export interface RunOptions extends CallOptions {
+  /** What a pipeline takes beside its input, such as `{ pooling: 'mean', normalize: true }`. */
+  readonly parameters?: Readonly<Record<string, Portable>> | undefined;
+}
+
+/** What was tried to open the model, and what came of it. */
+export interface BackendReport {
+  /** Each backend that was tried, in order, with why it was refused. */
+  readonly attempts: readonly BackendAttempt[];
+  readonly backend: string;
+  readonly device: string | undefined;
+  /** Whether the device is emulated on the CPU. */
+  readonly isFallbackAdapter: boolean;
+  readonly host: HostKind;
+  /** The framework and its version. */
+  readonly runtime: string;
+  /** What a user of the model should know: a backend that nobody proved, a host in place because no worker opened. */
+  readonly warnings: readonly string[];
+}
+
+/** A host with the model open in it. */
+export interface OpenedHost {
+  readonly client: HostClient;
+  readonly info: RuntimeModelInfo;
+  readonly report: BackendReport;
+}
+
+export interface HostedModelParts {
+  readonly framework: HostFramework;
+  readonly identity: string;
+  /** The options it was opened with, as text. */
+  readonly variant: string;
+  readonly clock: Clock;
+  readonly first: OpenedHost;
+  /** Opens the model again, in a fresh host. */
+  readonly reopen: () => Promise<OpenedHost>;
+}
+
+/** How long a host may answer nothing, once a call's deadline has passed in it, before it is taken for hung. */
+const HANG_GRACE_MS = 5000;
+/** Waits before a host that keeps failing is opened again; the last one repeats. */
+const BACKOFF_MS = [0, 1000, 2000, 4000, 8000, 16_000, 30_000] as const;
+
+/** By this name a hosted model is known across copies of the package. */
+const MARK = Symbol.for('epochly.hosted');
+
+export class HostedModel implements AsyncDisposable {
+  readonly framework: HostFramework;
+  /** SHA-256 (hexadecimal) over all of the model's files. */
+  readonly identity: string;
+  /** Fires when a failed host has been replaced; the event is what it failed with. */
+  readonly onHostReplaced: Emitter<HostError>['event'];
+  readonly #replacements = new Emitter<HostError>();
+  readonly #variant: string;
+  readonly #clock: Clock;
+  readonly #reopen: () => Promise<OpenedHost>;
+  /** The host that is open, or being opened; rejects where that failed. */
+  #host: Promise<OpenedHost>;
+  /** The host whose answers count; undefined while it is being replaced. */
+  #open: OpenedHost | undefined;
+  #last: OpenedHost;
+  /** Failures since the last answer. */
+  #failures = 0;
+  #retryAt = 0;
+  #running = 0;
+  #closed: Promise<void> | undefined;
+  #onDrained: (() => void) | undefined;
+
+  constructor({ framework, identity, variant, clock, first, reopen }: HostedModelParts) {
+    Object.defineProperty(this, MARK, { value: true });
+    this.framework = framework;
+    this.identity = identity;
+    this.onHostReplaced = this.#replacements.event;
+    this.#variant = variant;
+    this.#clock = clock;
+    this.#reopen = reopen;
+    this.#last = first;
+    this.#host = this.#adopt(first);
+  }
+
+  /** Where it runs: 'cpu', 'wasm', 'webgpu', ... */
+  get backend(): string {
+    return this.#last.report.backend;
+  }
+
+  get backendReport(): BackendReport {
+    return this.#last.report;
+  }
+
+  /** Whether `close()` was called. */
+  get closed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  /**
+   * What the bits of an answer depend on: the files, and how they are run. Another backend or version may round
+   * otherwise, so that it is not answered from this one's cache.
+   */
+  get answerIdentity(): string {
+    const { backend, runtime } = this.#last.info;
+    return JSON.stringify([this.identity, backend, runtime, this.#variant]);
+  }
+
+  get inputs(): readonly TensorInfo[] {
+    return this.#last.info.inputs;
+  }
+
+  get outputs(): readonly TensorInfo[] {
+    return this.#last.info.outputs;
+  }
+
+  /**
+   * Runs the model. ONNX: an object of tensors by input name, answered with one of tensors by output name. TensorFlow.js:
+   * the same, or a tensor, or an array of them. A pipeline: its input.
+   *
+   * @throws InputError where the inputs do not fit the model, InferenceError where it failed, HostError where its host
+   * did, DeadlineExceededError, ClosedError, the reason of `signal`. After each the model serves the next call.
+   */
+  async run(inputs: Portable, { parameters, transfer, ...options }: RunOptions = {}): Promise<any> {
+    if (this.#closed !== undefined) throw new ClosedError();
+    const given = parameters === undefined ? [inputs] : [inputs, parameters];
+    if (!isPortable(given)) {
+      throw new InputError(
+        'Inputs of a hosted model are plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.',
+      );
+    }
+    // While the host is being replaced the inputs, which are the caller's, must be kept as they are now.
+    const args = messagePortable(given, this.#open === undefined && transfer !== true) as readonly Portable[];
+    this.#running++;
+    let used: HostClient | undefined;
+    try {
+      return await guardCall(this.#clock, options, async ({ signal }) => {
+        const { client } = this.#open ?? (await this.#current());
+        used = client;
+        signal?.throwIfAborted();
+        const answersBefore = client.answers;
+        signal?.addEventListener('abort', () => {
+          if (EpochlyError.isInstance(signal.reason, 'DEADLINE_EXCEEDED')) this.#watchForHang(client, answersBefore);
+        });
+        const answer = await client.request('run', args, {
+          signal,
+          transfer: transfer === true ? [...portableBuffers(args)] : undefined,
+        });
+        this.#failures = 0;
+        return reviveTensors(answer);
+      });
+    } catch (error) {
+      // Only a host whose device is lost answers so; it cannot recover by itself.
+      if (EpochlyError.isInstance(error, 'HOST_FAILED')) used?.fail(error as HostError);
+      throw error;
+    } finally {
+      if (--this.#running === 0) this.#onDrained?.();
+    }
+  }
+
+  /** Lets calls in flight finish, then ends the host. Later calls throw ClosedError. Closing twice is fine. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#drainAndEnd());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #drainAndEnd(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
+    const opened = await this.#host.catch(() => undefined);
+    if (opened === undefined) return;
+    await opened.client.request('close', undefined).catch(() => undefined);
+    await opened.client.retire();
+  }
+
+  async #adopt(opened: OpenedHost): Promise<OpenedHost> {
+    this.#open = opened;
+    this.#last = opened;
+    opened.client.onFailed((error) => this.#replace(opened, error));
+    return opened;
+  }
+
+  #replace(failed: OpenedHost, error: HostError): void {
+    if (this.#open !== failed || this.#closed !== undefined) return;
+    this.#open = undefined;
+    const waitMs = BACKOFF_MS[Math.min(this.#failures++, BACKOFF_MS.length - 1)] as number;
+    this.#retryAt = this.#clock.now() + waitMs;
+    this.#host =
+      waitMs === 0
+        ? this.#openAgain(error)
+        : Promise.reject(new HostError(`The model's host keeps failing: ${error.message}`, { cause: error }));
+    this.#host.catch(() => undefined);
+  }
+
+  async #openAgain(error: HostError): Promise<OpenedHost> {
+    const opened = await this.#reopen();
+    if (this.#closed !== undefined) return opened;
+    await this.#adopt(opened);
+    this.#replacements.emit(error);
+    return opened;
+  }
+
+  /** The host, opened again where the last attempt failed long enough ago. @throws HostError while it must be waited. */
+  async #current(): Promise<OpenedHost> {
+    const host = this.#host;
+    try {
+      return await host;
+    } catch (cause) {
+      if (this.#host !== host) return this.#current();
+      const waitMs = this.#retryAt - this.#clock.now();
+      if (waitMs > 0) {
+        throw new HostError(
+          `${(cause as Error).message} It is opened again in ${Math.ceil(waitMs)} ms at the earliest.`,
+          { cause },
+        );
+      }
+      this.#retryAt = this.#clock.now() + (BACKOFF_MS[Math.min(++this.#failures, BACKOFF_MS.length - 1)] as number);
+      const again = this.#openAgain(new HostError((cause as Error).message, { cause }));
+      this.#host = again;
+      return again;
+    }
+  }
+
+  /** A deadline passed: if the host answers nobody for a while from now on, it hangs. */
+  #watchForHang(client: HostClient, answersBefore: number): void {
+    this.#clock.after(HANG_GRACE_MS, () => {
+      if (client.isIdle || client !== this.#open?.client) return;
+      if (client.answers > answersBefore) return this.#watchForHang(client, client.answers);
+      client.fail(
+        new HostError(
+          `The model's host has not answered for ${HANG_GRACE_MS} ms past a call's deadline: it hangs. It is being replaced.`,
+        ),
+      );
+    });
+  }
+}

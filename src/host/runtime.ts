@@ -1,0 +1,41 @@
+/** @module What runs inside a host: a framework, behind the few things that epochly asks of it. */
+
+import type { TensorInfo } from '../adapters/adapter.ts';
+import type { BackendInfo } from '../platform.ts';
+import type { Portable } from '../portable.ts';
+import type { ModelFiles } from './model-files.ts';
+
+export interface OpenRequest {
+  readonly files: ModelFiles;
+  /** The one backend to open it on. */
+  readonly backend: string;
+  /** transformers.js: the pipeline's task. */
+  readonly task?: string | undefined;
+  /** Options of the framework: onnxruntime's SessionOptions, a pipeline's options. Must be portable. */
+  readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
+}
+
+/** What a host says of a model it opened. */
+export interface RuntimeModelInfo {
+  readonly backend: string;
+  /** The device it runs on, where the framework says. */
+  readonly device?: string | undefined;
+  readonly isFallbackAdapter?: boolean | undefined;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /** The framework and its version, as in 'onnxruntime-node 1.30.0'. */
+  readonly runtime: string;
+}
+
+export interface RuntimeModel {
+  readonly info: RuntimeModelInfo;
+  /** Runs the model. Throws InputError for inputs that do not fit it, InferenceError where it failed. */
+  run(args: readonly Portable[]): Promise<Portable>;
+  dispose(): Promise<void>;
+}
+
+/** One framework in a host. */
+export interface Runtime {
+  open(request: OpenRequest): Promise<RuntimeModel>;
+  listBackends(): Promise<readonly BackendInfo[]>;
+}

@@ -1,0 +1,155 @@
+/** @module onnxruntime in a host: onnxruntime-node, or onnxruntime-web in one of its builds. */
+
+import { HostError, InferenceError, ModelLoadError } from '../../errors.ts';
+import type { TensorInfo } from '../../adapters/adapter.ts';
+import type { BackendInfo } from '../../platform.ts';
+import type { Portable } from '../../portable.ts';
+import { tensor } from '../../tensor.ts';
+import type { TensorLike, TensorType } from '../../tensor.ts';
+import type { OpenRequest, Runtime, RuntimeModel } from '../runtime.ts';
+import { checkFeeds } from './onnxruntime-feeds.ts';
+
+/** What is used of the package's namespace. */
+export interface OrtNamespace {
+  readonly InferenceSession: {
+    create(model: Uint8Array, options?: Readonly<Record<string, unknown>>): Promise<OrtSession>;
+  };
+  readonly Tensor: new (type: never, data: never, dims: readonly number[]) => unknown;
+  readonly env: {
+    readonly versions?: Readonly<Record<string, string | undefined>>;
+    readonly webgpu?: { readonly device?: unknown };
+  };
+}
+
+interface OrtSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata: readonly OrtMetadata[];
+  readonly outputMetadata: readonly OrtMetadata[];
+  run(feeds: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, OrtTensor>>>;
+  release(): Promise<void>;
+}
+
+type OrtMetadata =
+  | {
+      readonly isTensor: true;
+      readonly name: string;
+      readonly type: TensorType;
+      readonly shape: readonly (number | string)[];
+    }
+  | { readonly isTensor: false; readonly name: string };
+
+interface OrtTensor extends TensorLike {
+  getData(releaseData?: boolean): Promise<unknown>;
+  dispose(): void;
+}
+
+export interface OnnxRuntimeOptions {
+  /** The package and its version, for the report. Default: 'onnxruntime' and the version it states. */
+  readonly runtime?: string | undefined;
+  /** The device that a backend runs on, where the place can say. */
+  readonly describe?:
+    | ((
+        backend: string,
+      ) => Promise<{ readonly device?: string | undefined; readonly isFallbackAdapter?: boolean | undefined }>)
+    | undefined;
+  readonly listBackends?: (() => Promise<readonly BackendInfo[]>) | undefined;
+}
+
+/** What onnxruntime says of files that are no models, whatever the backend. */
+const NOT_A_MODEL =
+  /protobuf|ModelProto|INVALID_GRAPH|INVALID_PROTOBUF|invalid model|ModelProto does not have a graph|not valid model|external (data|initializer)|Deserialize tensor/i;
+
+export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions = {}): Runtime {
+  const { versions = {} } = ort.env;
+  const runtime =
+    options.runtime ?? `onnxruntime ${versions['web'] ?? versions['node'] ?? versions['common'] ?? ''}`.trim();
+
+  async function open(request: OpenRequest): Promise<RuntimeModel> {
+    const session = await createSession(ort, request);
+    const inputs = toInfos(session.inputMetadata);
+    const lost = request.backend === 'webgpu' ? await watchDevice(ort) : () => false;
+    return {
+      info: {
+        backend: request.backend,
+        ...(await options.describe?.(request.backend)),
+        inputs,
+        outputs: toInfos(session.outputMetadata),
+        runtime,
+      },
+      run: (args) => run(session, inputs, args, lost),
+      dispose: () => session.release(),
+    };
+  }
+
+  async function run(
+    session: OrtSession,
+    inputs: readonly TensorInfo[],
+    args: readonly Portable[],
+    lost: () => boolean,
+  ): Promise<Portable> {
+    const feeds = checkFeeds(inputs, args);
+    const tensors: Record<string, unknown> = {};
+    for (const [name, { type, data, dims }] of Object.entries(feeds)) {
+      tensors[name] = new ort.Tensor(type as never, data as never, dims);
+    }
+    let outputs: Readonly<Record<string, OrtTensor>>;
+    try {
+      outputs = await session.run(tensors);
+    } catch (cause) {
+      if (lost()) throw new HostError('The GPU device was lost. The model is being opened again.', { cause });
+      throw new InferenceError(`onnxruntime failed: ${messageOf(cause)}`, { cause });
+    }
+    const answer: Record<string, Portable> = {};
+    for (const [name, output] of Object.entries(outputs)) {
+      answer[name] = tensor(output.type, (await output.getData()) as never, output.dims);
+    }
+    return answer;
+  }
+
+  return { open, listBackends: async () => (await options.listBackends?.()) ?? [] };
+}
+
+async function createSession(
+  ort: OrtNamespace,
+  { files, backend, frameworkOptions }: OpenRequest,
+): Promise<OrtSession> {
+  const [main, ...external] = files.files;
+  if (main === undefined) throw new ModelLoadError(`${files.source} has no files.`);
+  try {
+    return await ort.InferenceSession.create(main.bytes, {
+      ...frameworkOptions,
+      executionProviders: [backend],
+      ...(external.length > 0 && { externalData: external.map(({ path, bytes }) => ({ path, data: bytes })) }),
+    });
+  } catch (cause) {
+    const message = messageOf(cause);
+    if (NOT_A_MODEL.test(message)) {
+      throw new ModelLoadError(
+        `${files.source} is not an ONNX model that onnxruntime can read (${message}). It may be truncated, or another kind of file.`,
+        { cause },
+      );
+    }
+    throw cause;
+  }
+}
+
+/** Whether the GPU device is lost: a run after that fails with an error that does not say so. */
+async function watchDevice(ort: OrtNamespace): Promise<() => boolean> {
+  const device = (await ort.env.webgpu?.device) as { readonly lost?: Promise<unknown> } | undefined;
+  let lost = false;
+  void device?.lost?.then(() => (lost = true));
+  return () => lost;
+}
+
+function toInfos(metadata: readonly OrtMetadata[]): readonly TensorInfo[] {
+  return metadata.map((each) =>
+    each.isTensor
+      ? { name: each.name, type: each.type, dims: each.shape.map((dim) => (dim === '' ? -1 : dim)) }
+      : { name: each.name, type: undefined, dims: undefined },
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

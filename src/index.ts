@@ -1,0 +1,70 @@
+/** @module Public names of the core, the same on every platform. */
+
+export { callableAdapter } from './adapters/callable.ts';
+export type { CallableAdapterOptions } from './adapters/callable.ts';
+export type {
+  CacheRefusal,
+  CompileOptions,
+  EntryPoint,
+  GoldenOutput,
+  InferenceAdapter,
+  JoinedCall,
+  ModelInfo,
+  ModelType,
+  ProxyFactory,
+  TensorInfo,
+} from './adapters/adapter.ts';
+export { createAdapter } from './adapters/base.ts';
+export type { AdapterParts } from './adapters/base.ts';
+export type { BatchKey } from './batching/batch-key.ts';
+export type { PlatformBindings } from './bind-platform.ts';
+export { InferenceCache } from './cache/inference-cache.ts';
+export type { CacheRefusalReason, CacheStats, InferenceCacheOptions } from './cache/inference-cache.ts';
+export { RequestPriority } from './call.ts';
+export type { AnswerSource, CallOptions, ModelCall } from './call.ts';
+export { CodecError, decodePortable, encodePortable } from './codec.ts';
+export { InferenceConfig } from './config.ts';
+export type {
+  BatchingConfig,
+  CacheConfig,
+  CacheSettings,
+  CompilationConfig,
+  InferenceConfigInit,
+  PrivacyConfig,
+  SafetyConfig,
+  ServingConfig,
+} from './config.ts';
+export { createRequestContext } from './context.ts';
+export type { RequestContext } from './context.ts';
+export type { Epochly, EpochlyOptions, LoadedModel } from './create.ts';
+export {
+  BackendUnavailableError,
+  ClosedError,
+  ConfigError,
+  DeadlineExceededError,
+  EpochlyError,
+  HostError,
+  IdentityMismatchError,
+  InferenceError,
+  InputError,
+  MissingPeerError,
+  ModelLoadError,
+  UnsupportedModelError,
+  UnsupportedOperationError,
+} from './errors.ts';
+export type { BackendAttempt, ErrorCode } from './errors.ts';
+export type { EventSource } from './events.ts';
+export type { BackendReport, HostedModel, RunOptions } from './host/hosted-model.ts';
+export type { LoadProgress } from './host/model-files.ts';
+export type { LoadOptions, ModelSource, TransformersSource } from './load.ts';
+export { InferenceProfiler } from './metrics/profiler.ts';
+export type { InferenceProfilerOptions, ModelProfileSummary, ProfiledCall } from './metrics/profiler.ts';
+export { InferenceOptimizer } from './optimizer.ts';
+export type { Enhancement, EnhancementDecision, EnhancementLevel, OptimizationDecision } from './optimizer.ts';
+export type { Backend, BackendInfo, Clock, MaybePromise, Platform } from './platform.ts';
+export type { Portable, TypedArray } from './portable.ts';
+export { unwrap } from './proxy.ts';
+export type { InferenceProxy, InferenceProxyMembers, InferOptions } from './proxy.ts';
+export { Tensor, tensor } from './tensor.ts';
+export type { TensorDataMap, TensorLike, TensorType } from './tensor.ts';
+export type { CallEvent, WrapOptions } from './wrap.ts';

@@ -1,0 +1,97 @@
+/** @module Which levels of enhancement are on for which model, and why. */
+
+import type { InferenceConfig } from './config.ts';
+import { BUILT_IN_FRAMEWORKS } from './config/schema.ts';
+import { Emitter } from './events.ts';
+import type { EventSource } from './events.ts';
+
+/**
+ * 0 observes; 1 reuses answers; 2 batches; 3 swaps in compiled sessions and faster backends that give the same answers; 4
+ * also those that are lossy by design. Each includes those below it.
+ */
+export type EnhancementLevel = 0 | 1 | 2 | 3 | 4;
+
+export type Enhancement = 'cache' | 'batching' | 'compilation' | 'lossy';
+
+/** Whether an enhancement is on, and the reason in words. */
+export interface EnhancementDecision {
+  readonly on: boolean;
+  readonly reason: string;
+}
+
+export interface OptimizationDecision {
+  readonly modelId: number;
+  readonly framework: string;
+  /** The highest level of which something is on. */
+  readonly level: EnhancementLevel;
+  readonly steps: Readonly<Record<Enhancement, EnhancementDecision>>;
+}
+
+/** What is known of a model when it is decided on. */
+export interface ModelFacts {
+  readonly modelId: number;
+  readonly framework: string;
+  readonly identity: string | undefined;
+  readonly config: InferenceConfig;
+}
+
+const LEVELS: Readonly<Record<Enhancement, EnhancementLevel>> = { cache: 1, batching: 2, compilation: 3, lossy: 4 };
+const NOT_YET: EnhancementDecision = { on: false, reason: 'not available in this version' };
+
+export class InferenceOptimizer {
+  readonly onDecision: EventSource<OptimizationDecision>;
+  readonly #decisions = new Map<number, OptimizationDecision>();
+  readonly #emitter = new Emitter<OptimizationDecision>();
+
+  constructor() {
+    this.onDecision = this.#emitter.event;
+  }
+
+  /** Decides what a model gets. */
+  decide({ modelId, framework, config }: ModelFacts): OptimizationDecision {
+    const never = whyNothing(framework, config);
+    const allowed = (step: Enhancement): EnhancementDecision | undefined => {
+      if (never !== undefined) return { on: false, reason: never };
+      if (config.maxLevel < LEVELS[step])
+        return { on: false, reason: `max_level is ${config.maxLevel}; this is level ${LEVELS[step]}` };
+      return undefined;
+    };
+    const cache = allowed('cache') ?? {
+      on: config.cache.enabled,
+      reason: config.cache.enabled
+        ? 'equal calls have equal answers, unless the adapter says otherwise of one'
+        : 'cache.enabled is false',
+    };
+    const decision: OptimizationDecision = {
+      modelId,
+      framework,
+      level: cache.on ? 1 : 0,
+      steps: {
+        cache,
+        batching: allowed('batching') ?? NOT_YET,
+        compilation: allowed('compilation') ?? NOT_YET,
+        lossy: allowed('lossy') ?? NOT_YET,
+      },
+    };
+    this.#decisions.set(modelId, decision);
+    this.#emitter.emit(decision);
+    return decision;
+  }
+
+  /** What was decided for a model; undefined for one it does not know. */
+  explain(modelId: number): OptimizationDecision | undefined {
+    return this.#decisions.get(modelId);
+  }
+
+  /** Drops what is kept of a model. */
+  forget(modelId: number): void {
+    this.#decisions.delete(modelId);
+  }
+}
+
+function whyNothing(framework: string, config: InferenceConfig): string | undefined {
+  if (!config.enabled) return 'enabled is false';
+  if (BUILT_IN_FRAMEWORKS.includes(framework) && !config.frameworks.includes(framework))
+    return `${framework} is not among the configured frameworks`;
+  return undefined;
+}

@@ -1,0 +1,47 @@
+/** @module The way of one call: steps composed once a model, so that a disabled feature is an absent step. */
+
+import type { CallOptions, InferenceCall, Step } from './call.ts';
+import { abortReason, DeadlineExceededError } from './errors.ts';
+import type { Clock } from './platform.ts';
+
+export type Pipeline = (call: InferenceCall) => Promise<unknown>;
+
+/** The last step: the model itself. */
+const invokeModel: Pipeline = (call) => call.invoke(call.options);
+
+/** Composes steps, the first outermost, around the model. */
+export function composePipeline(steps: readonly Step[]): Pipeline {
+  return steps.reduceRight<Pipeline>((next, step) => (call) => step(call, next), invokeModel);
+}
+
+/**
+ * Runs `task` so that the caller is rejected at once when its signal aborts or its deadline passes, whatever the task
+ * is doing. To the task both are one signal, with the reason to be rejected with: work that is shared must not end
+ * because one of its waiters has to go.
+ *
+ * @throws the signal's reason, or DeadlineExceededError
+ */
+export async function guardCall<T>(
+  clock: Clock,
+  options: CallOptions,
+  task: (options: CallOptions) => Promise<T>,
+): Promise<T> {
+  const { signal, deadlineMs } = options;
+  if (signal === undefined && deadlineMs === undefined) return task(options);
+  signal?.throwIfAborted();
+
+  const leaving = new AbortController();
+  const onAbort = (): void => leaving.abort(abortReason(signal as AbortSignal));
+  const onDeadline = (): void => leaving.abort(new DeadlineExceededError(deadlineMs as number));
+  signal?.addEventListener('abort', onAbort);
+  const timer = deadlineMs === undefined ? undefined : clock.after(deadlineMs, onDeadline);
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      leaving.signal.addEventListener('abort', () => reject(leaving.signal.reason));
+      task({ ...options, signal: leaving.signal, deadlineMs: undefined }).then(resolve, reject);
+    });
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    timer?.[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,59 @@
+/** @module The seam: what the core asks of the place it runs in. Each folder in platforms/ implements it. */
+
+import type { RequestContext } from './context.ts';
+import type { HostChannel, HostOptions } from './host/channel.ts';
+import type { ModelFiles, ReadOptions } from './host/model-files.ts';
+import type { ModelSource } from './host/model-sources.ts';
+
+/** A value now or later: what can answer at once may. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** Time, injectable. Milliseconds. */
+export interface Clock {
+  /** Monotonic, from an arbitrary origin, with the best resolution there is. */
+  now(): number;
+  /** Milliseconds since the Unix epoch. */
+  epochNow(): number;
+  /** Calls `task` once after `delayMs`; disposing cancels it. Does not keep a Node process alive. */
+  after(delayMs: number, task: () => void): Disposable;
+}
+
+/** Where inference can run. */
+export type Backend = 'webgpu' | 'webgl' | 'webnn' | 'wasm' | 'cuda' | 'tensorrt' | 'dml' | 'coreml' | 'cpu';
+
+/** A backend this platform may have, and the device it would run on. */
+export interface BackendInfo {
+  readonly backend: Backend;
+  readonly available: boolean;
+  /** The device, as its driver names it. */
+  readonly device?: string;
+  /** A GPU interface emulated on the CPU: slow, used only when it is named. */
+  readonly isFallbackAdapter?: boolean;
+  /** Why it is not available, and what would make it so. */
+  readonly reason?: string;
+}
+
+export interface Platform {
+  readonly name: 'browser' | 'node' | 'web';
+  readonly clock: Clock;
+  /** Environment variables; empty in browsers. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The configuration file's content (`epochly` in package.json, or epochly.config.json); undefined where there is none. */
+  readConfigFile(): Readonly<Record<string, unknown>> | undefined;
+  /**
+   * SHA-256 of `bytes` as 64 hexadecimal digits: at once for what is small, later where only an asynchronous
+   * implementation is fast enough. `bytes` may be reused by the caller as soon as this returns.
+   */
+  digest(bytes: Uint8Array): MaybePromise<string>;
+  /** Reads all files of a model and their SHA-256. */
+  readModel(source: ModelSource, options: ReadOptions): Promise<ModelFiles>;
+  /** Opens a place for a model to live in. Rejects with the reason where that kind cannot be had here. */
+  openHost(options: HostOptions): Promise<HostChannel>;
+  /** Candidates, best first, with the device each would run on. */
+  listBackends(): Promise<readonly BackendInfo[]>;
+  /** Runs `task` with `context` as the current one: through AsyncLocalStorage in Node, for the synchronous part in browsers. */
+  runWithContext<T>(context: RequestContext, task: () => T): T;
+  currentContext(): RequestContext | undefined;
+  /** Work that outlives the call that began it: what it throws is swallowed, and a closing process waits for it. */
+  waitUntil(work: Promise<unknown>): void;
+}
