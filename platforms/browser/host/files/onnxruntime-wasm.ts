@@ -1,0 +1,17 @@
+/** @module Host file: onnxruntime-web on WebAssembly. */
+
+import * as ort from 'onnxruntime-web/wasm';
+import { createOnnxRuntime } from '../../../../src/host/runtimes/onnxruntime.ts';
+import type { OrtNamespace } from '../../../../src/host/runtimes/onnxruntime.ts';
+import { listBackends } from '../../list-backends.ts';
+import type { HostFileModule } from '../inline-channel.ts';
+import { configureOrt } from './configure-ort.ts';
+import { hostFile } from './host-file.ts';
+
+export const connect: HostFileModule['connect'] = hostFile(async (place) => {
+  configureOrt(ort.env, place);
+  return createOnnxRuntime(ort as unknown as OrtNamespace, {
+    runtime: `onnxruntime-web ${ort.env.versions.web}`,
+    listBackends,
+  });
+});

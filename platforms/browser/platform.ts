@@ -1,0 +1,28 @@
+/** @module The platform browser: pages and their workers. */
+
+import { createSynchronousContext } from '../../src/context.ts';
+import type { Platform } from '../../src/platform.ts';
+import { digest } from './digest.ts';
+
+export const browserPlatform: Platform = {
+  name: 'browser',
+  clock: {
+    now: () => performance.now(),
+    epochNow: () => Date.now(),
+    after(delayMs, task) {
+      const timer = setTimeout(task, delayMs);
+      return { [Symbol.dispose]: () => clearTimeout(timer) };
+    },
+  },
+  env: {},
+  readConfigFile: () => undefined,
+  digest,
+  // What only load() needs comes with it: chunks of their own for bundlers.
+  readModel: async (source, options) => (await import('./read-model.ts')).readModel(source, options),
+  openHost: async (options) => (await import('./host/open-host.ts')).openHost(options),
+  listBackends: async () => (await import('./list-backends.ts')).listBackends(),
+  ...createSynchronousContext(),
+  waitUntil(work) {
+    work.catch(() => undefined);
+  },
+};

@@ -1,0 +1,29 @@
+/** @module Reads models in browsers: URLs, Blobs, bytes. */
+
+import { urlReader } from '../../src/host/fetch-model.ts';
+import type { ModelFiles, ReadOptions } from '../../src/host/model-files.ts';
+import {
+  bytesReader,
+  collectModelFiles,
+  collectTransformersFiles,
+  isTransformersSource,
+} from '../../src/host/model-sources.ts';
+import type { ModelSource } from '../../src/host/model-sources.ts';
+import { digest } from './digest.ts';
+
+/** Addresses are relative to the page, or to the worker that asks; those of blobs and data are addresses as well. */
+export async function readModel(source: ModelSource, options: ReadOptions): Promise<ModelFiles> {
+  if (isTransformersSource(source)) {
+    const folder = absolute(source.model);
+    const reader = urlReader(folder.endsWith('/') ? folder : `${folder}/`, options);
+    return collectTransformersFiles(reader, digest, options.frameworkOptions);
+  }
+  if (typeof source === 'string' || source instanceof URL) {
+    return collectModelFiles(urlReader(absolute(source), options), digest);
+  }
+  return collectModelFiles(await bytesReader(source), digest);
+}
+
+function absolute(address: string | URL): string {
+  return new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+}

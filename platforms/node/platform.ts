@@ -1,0 +1,26 @@
+/** @module The platform Node. */
+
+import type { Platform } from '../../src/platform.ts';
+import { nodeClock } from './clock.ts';
+import { readConfigFile } from './config-file.ts';
+import { currentContext, runWithContext } from './context.ts';
+import { digest } from './digest.ts';
+import { openHost } from './host/open-host.ts';
+import { listBackends } from './list-backends.ts';
+import { readModel } from './read-model.ts';
+
+export const nodePlatform: Platform = {
+  name: 'node',
+  clock: nodeClock,
+  env: process.env,
+  readConfigFile: () => readConfigFile(process.cwd()),
+  digest,
+  readModel,
+  openHost,
+  listBackends,
+  runWithContext,
+  currentContext,
+  waitUntil(work) {
+    work.catch(() => undefined);
+  },
+};

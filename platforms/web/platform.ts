@@ -1,0 +1,34 @@
+/** @module The platform of which only web standards are known: everything in memory, no hosts. */
+
+import { UnsupportedOperationError } from '../../src/errors.ts';
+import { sha256Hex } from '../../src/hash.ts';
+import type { Platform } from '../../src/platform.ts';
+import { createSynchronousContext } from '../../src/context.ts';
+
+const unsupported = async (): Promise<never> => {
+  throw new UnsupportedOperationError(
+    'load() needs a browser or Node. Here, open the model with its own framework and give it to wrap().',
+  );
+};
+
+export const webPlatform: Platform = {
+  name: 'web',
+  clock: {
+    now: () => performance.now(),
+    epochNow: () => Date.now(),
+    after(delayMs, task) {
+      const timer = setTimeout(task, delayMs);
+      return { [Symbol.dispose]: () => clearTimeout(timer) };
+    },
+  },
+  env: {},
+  readConfigFile: () => undefined,
+  digest: sha256Hex,
+  readModel: unsupported,
+  openHost: unsupported,
+  listBackends: async () => [],
+  ...createSynchronousContext(),
+  waitUntil(work) {
+    work.catch(() => undefined);
+  },
+};
