@@ -1,0 +1,44 @@
+import { expect, inject, test } from 'vitest';
+import { tensor } from '../../src/tensor.ts';
+import type { TensorLike } from '../../src/tensor.ts';
+import type { Portable } from '../../src/portable.ts';
+import { difference, onnxFiles, openClient, openModel, USE_LITE } from './support/hosts.ts';
+
+const feeds: Portable = {
+  input_ids: tensor('int64', [4, 17, 98, 250, 7, 31], [1, 6]),
+  attention_mask: tensor('int64', [1, 1, 1, 1, 1, 1], [1, 6]),
+};
+
+test('a sentence encoder on WebAssembly, in a worker and in place', async () => {
+  const files = await onnxFiles(`${USE_LITE}model_fp32.onnx`);
+  const worker = await openModel('onnxruntime', { files, backend: 'wasm' });
+  expect(worker.client.channel.kind).toBe('worker');
+  expect(worker.client.channel.warning).toBeUndefined();
+  expect(worker.info.runtime).toBe('onnxruntime-web 1.30.0');
+  const inline = await openModel('onnxruntime', { files, backend: 'wasm' }, { kind: 'inline' });
+  expect(inline.client.channel.kind).toBe('inline');
+  const a = (await worker.run(feeds)) as { sentence_embedding: TensorLike };
+  const b = (await inline.run(feeds)) as { sentence_embedding: TensorLike };
+  expect(a.sentence_embedding.dims).toEqual([1, 512]);
+  expect(difference(a.sentence_embedding, b.sentence_embedding)).toBeLessThan(1e-5);
+});
+
+test.runIf(inject('webgpu'))('WebGPU agrees with WebAssembly', async () => {
+  const files = await onnxFiles(`${USE_LITE}model_fp32.onnx`);
+  const wasm = await openModel('onnxruntime', { files, backend: 'wasm' });
+  const webgpu = await openModel('onnxruntime', { files, backend: 'webgpu' });
+  const a = (await wasm.run(feeds)) as { sentence_embedding: TensorLike };
+  const b = (await webgpu.run(feeds)) as { sentence_embedding: TensorLike };
+  expect(difference(a.sentence_embedding, b.sentence_embedding)).toBeLessThan(1e-2);
+});
+
+test('lists backends from within the host', async () => {
+  const client = await openClient('onnxruntime');
+  const backends = await client.request('backends', undefined);
+  expect(backends.find((each) => each.backend === 'wasm')?.available).toBe(true);
+  const webgpu = backends.find((each) => each.backend === 'webgpu');
+  expect(webgpu?.available).toBe(inject('webgpu'));
+  if (inject('webgpu'))
+    expect(webgpu).toMatchObject({ isFallbackAdapter: true, device: expect.stringContaining('swiftshader') });
+  else expect(webgpu?.reason).toBeTruthy();
+});

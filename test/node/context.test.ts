@@ -1,0 +1,76 @@
+import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createRequestContext, createSynchronousContext } from '../../src/context.ts';
+import { readConfigFile } from '../../platforms/node/config-file.ts';
+import { currentContext, runWithContext } from '../../platforms/node/context.ts';
+import { createFakeClock } from '../helpers/fake-clock.ts';
+
+const clock = createFakeClock();
+
+test('a context takes its trace from a valid traceparent and passes over others', () => {
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const spanId = '00f067aa0ba902b7';
+  expect(createRequestContext({ endpoint: '/', clock, traceparent: `00-${traceId}-${spanId}-01` })).toMatchObject({
+    traceId,
+    spanId,
+    endpoint: '/',
+    modelCalls: 0,
+    timings: {},
+  });
+  expect(createRequestContext({ endpoint: '/', clock, traceparent: `cc-${traceId}-${spanId}-01-more` })).toMatchObject({
+    traceId,
+  });
+  for (const traceparent of [
+    undefined,
+    '',
+    `ff-${traceId}-${spanId}-01`,
+    `00-${'0'.repeat(32)}-${spanId}-01`,
+    `00-${traceId}-${'0'.repeat(16)}-01`,
+    `00-${traceId}-${spanId}-01-more`,
+    'nonsense',
+  ]) {
+    expect(createRequestContext({ endpoint: '/', clock, traceparent }).traceId).toBeUndefined();
+  }
+  expect(createRequestContext({ endpoint: '/', clock }).requestId).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test('in Node the context follows what is awaited; elsewhere it is that of the synchronous part', async () => {
+  const one = createRequestContext({ endpoint: 'one', clock });
+  const two = createRequestContext({ endpoint: 'two', clock });
+  const later = async (): Promise<string | undefined> => {
+    await Promise.resolve();
+    return currentContext()?.endpoint;
+  };
+  await expect(Promise.all([runWithContext(one, later), runWithContext(two, later)])).resolves.toEqual(['one', 'two']);
+  expect(currentContext()).toBeUndefined();
+
+  const synchronous = createSynchronousContext();
+  const seen = synchronous.runWithContext(one, () => [
+    synchronous.runWithContext(two, () => synchronous.currentContext()?.endpoint),
+    synchronous.currentContext()?.endpoint,
+  ]);
+  expect(seen).toEqual(['two', 'one']);
+  expect(() =>
+    synchronous.runWithContext(one, () => {
+      throw new Error('x');
+    }),
+  ).toThrow('x');
+  expect(synchronous.currentContext()).toBeUndefined();
+});
+
+test('the configuration file is found from below, and what is wrong in it is said with its name', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'epochly-'));
+  const below = join(folder, 'a/b');
+  await mkdir(below, { recursive: true });
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ epochly: { max_level: 1 } }));
+  expect(readConfigFile(below)).toEqual({ max_level: 1 });
+  await writeFile(join(folder, 'epochly.config.json'), '{"max_level": 2}');
+  expect(readConfigFile(below)).toEqual({ max_level: 2 });
+  await writeFile(join(folder, 'epochly.config.json'), '{');
+  expect(() => readConfigFile(below)).toThrow(/epochly\.config\.json is not valid JSON/);
+  await writeFile(join(folder, 'epochly.config.json'), '[]');
+  expect(() => readConfigFile(below)).toThrow(/is an object/);
+  await rm(folder, { recursive: true });
+});

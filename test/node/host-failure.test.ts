@@ -1,0 +1,239 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { HostClient } from '../../src/host/host-client.ts';
+import { HostedModel } from '../../src/host/hosted-model.ts';
+import type { OpenedHost } from '../../src/host/hosted-model.ts';
+import { serveHost } from '../../src/host/serve.ts';
+import type { HostChannel } from '../../src/host/channel.ts';
+import type { Portable } from '../../src/portable.ts';
+import { createEpochly, tensor } from 'epochly';
+import { createFakeClock } from '../helpers/fake-clock.ts';
+import { identityModel } from '../helpers/onnx-builder.ts';
+
+/** Children of this process, by id. */
+async function children(): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)]);
+  return stdout
+    .split('\n')
+    .filter((line) => line.includes('process-entry'))
+    .map((line) => Number.parseInt(line, 10));
+}
+
+test('a killed child process rejects what was in flight, is replaced, and leaves nothing behind', async () => {
+  const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+  const before = new Set(await children());
+  const model = await open(identityModel('float32'), { host: 'process' });
+  const [pid] = (await children()).filter((each) => !before.has(each));
+  const replaced = new Promise((resolve) => model.onHostReplaced(resolve));
+  const inFlight = model.run({ x: tensor('float32', new Float32Array(4_000_000)) });
+  process.kill(pid as number, 'SIGKILL');
+  await expect(inFlight).rejects.toMatchObject({ code: 'HOST_FAILED', message: expect.stringContaining('SIGKILL') });
+  const { y } = await model.run({ x: tensor('float32', [1]) });
+  expect(Array.from(y.data)).toEqual([1]);
+  await expect(replaced).resolves.toMatchObject({ code: 'HOST_FAILED' });
+  await model.close();
+  expect((await children()).filter((each) => !before.has(each))).toEqual([]);
+});
+
+test.each(['worker', 'process', 'inline'])(
+  'a program that leaves a model open in a host of kind %s ends by itself',
+  async (host) => {
+    const program = `
+    const { load, tensor } = await import('epochly');
+    const model = await load(${JSON.stringify(fileURLToPath(new URL('../../demo/models/use-lite/model_int8.onnx', import.meta.url)))}, { host: '${host}' });
+    const ids = tensor('int64', [5], [1, 1]);
+    await model.run({ input_ids: ids, attention_mask: tensor('int64', [1], [1, 1]) });
+    process.stdout.write('answered');
+  `;
+    const root = fileURLToPath(new URL('../../', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: root,
+      timeout: 30_000,
+    });
+    expect(stdout).toBe('answered');
+  },
+);
+
+/** A host whose runs the test answers, or does not. */
+function fakeHost() {
+  const toHost: ((message: unknown) => void)[] = [];
+  const fromHost: ((message: unknown) => void)[] = [];
+  const exits: ((reason: string) => void)[] = [];
+  const runs: { args: readonly Portable[]; answer: (value: Portable) => void; fail: (error: Error) => void }[] = [];
+  let terminated = 0;
+  const later = (listeners: ((message: unknown) => void)[], message: unknown): void =>
+    queueMicrotask(() => listeners.forEach((listener) => listener(structuredClone(message))));
+  serveHost(
+    { post: (message) => later(fromHost, message), onMessage: (listener) => toHost.push(listener) },
+    async () => ({
+      listBackends: async () => [],
+      open: async () => ({
+        info: { backend: 'cpu', inputs: [], outputs: [], runtime: 'fake' },
+        dispose: async () => undefined,
+        run: (args) => new Promise((answer, fail) => runs.push({ args, answer, fail })),
+      }),
+    }),
+  );
+  const channel: HostChannel = {
+    kind: 'worker',
+    killable: false,
+    post: (message) => later(toHost, message),
+    onMessage: (listener) => fromHost.push(listener),
+    onExit: (listener) => exits.push(listener),
+    terminate: () => void terminated++,
+  };
+  return {
+    channel,
+    runs,
+    exit: (reason: string) => exits.forEach((each) => each(reason)),
+    terminated: () => terminated,
+  };
+}
+
+async function openFake(host: ReturnType<typeof fakeHost>): Promise<OpenedHost> {
+  const client = new HostClient(host.channel);
+  const files = { format: 'onnx' as const, files: [], identity: '', source: '' };
+  const info = await client.request('open', { files, backend: 'cpu' });
+  const report = {
+    attempts: [],
+    backend: 'cpu',
+    device: undefined,
+    isFallbackAdapter: false,
+    host: 'worker' as const,
+    runtime: 'fake',
+    warnings: [],
+  };
+  return { client, info, report };
+}
+
+async function hostedModel(reopen?: () => Promise<OpenedHost>) {
+  const clock = createFakeClock();
+  const first = fakeHost();
+  const second = fakeHost();
+  const model = new HostedModel({
+    framework: 'onnxruntime',
+    identity: 'sha',
+    variant: '',
+    clock,
+    first: await openFake(first),
+    reopen: reopen ?? (() => openFake(second)),
+  });
+  return { clock, first, second, model };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000 && !condition(); i++) await Promise.resolve();
+  expect(condition()).toBe(true);
+}
+
+test('a host that hangs past a deadline is replaced; one that must not be killed is ended only when it has answered', async () => {
+  const { clock, first, second, model } = await hostedModel();
+  const late = model.run(1, { deadlineMs: 100 });
+  const other = model.run(2);
+  await until(() => first.runs.length === 1);
+  clock.advance(100);
+  await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  clock.advance(4999);
+  const replaced = new Promise((resolve) => model.onHostReplaced(resolve));
+  clock.advance(1);
+  await expect(other).rejects.toMatchObject({ code: 'HOST_FAILED', message: expect.stringContaining('hangs') });
+  await replaced;
+  const next = model.run(3);
+  await until(() => second.runs.length === 1);
+  second.runs[0]?.answer('fine');
+  await expect(next).resolves.toBe('fine');
+  expect(first.terminated()).toBe(0);
+  first.runs[0]?.answer('too late');
+  await until(() => first.runs.length === 2);
+  first.runs[1]?.answer('too late');
+  await until(() => first.terminated() === 1);
+});
+
+test('a host that is busy but answers is not hung', async () => {
+  const { clock, first, model } = await hostedModel();
+  const late = model.run(1, { deadlineMs: 100 });
+  const other = model.run(2);
+  await until(() => first.runs.length === 1);
+  clock.advance(100);
+  await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  first.runs[0]?.answer('late');
+  await until(() => first.runs.length === 2);
+  clock.advance(5000);
+  first.runs[1]?.answer('in order');
+  await expect(other).resolves.toBe('in order');
+});
+
+test('a queued call whose caller left never runs', async () => {
+  const { first, model } = await hostedModel();
+  const running = model.run(1);
+  const controller = new AbortController();
+  const queued = model.run(2, { signal: controller.signal });
+  await until(() => first.runs.length === 1);
+  controller.abort(new Error('left'));
+  await expect(queued).rejects.toThrow('left');
+  const last = model.run(3);
+  first.runs[0]?.answer('one');
+  await expect(running).resolves.toBe('one');
+  await until(() => first.runs.length === 2);
+  expect(first.runs[1]?.args).toEqual([3]);
+  first.runs[1]?.answer('three');
+  await expect(last).resolves.toBe('three');
+});
+
+test('a host that keeps dying is opened again ever more slowly, and an answer resets that', async () => {
+  let opened = 0;
+  const hosts: ReturnType<typeof fakeHost>[] = [];
+  const { clock, first, model } = await hostedModel(async () => {
+    opened++;
+    const host = fakeHost();
+    hosts.push(host);
+    return openFake(host);
+  });
+  first.exit('crashed');
+  await until(() => opened === 1);
+  const waits = model.run(1);
+  await until(() => hosts[0]?.runs.length === 1);
+  hosts[0]?.exit('crashed again');
+  await expect(waits).rejects.toMatchObject({ code: 'HOST_FAILED' });
+  await expect(model.run(1)).rejects.toMatchObject({
+    code: 'HOST_FAILED',
+    message: expect.stringContaining('1000 ms'),
+  });
+  expect(opened).toBe(1);
+  clock.advance(1000);
+  const answer = model.run(1);
+  await until(() => hosts[1]?.runs.length === 1);
+  hosts[1]?.runs[0]?.answer('alive');
+  await expect(answer).resolves.toBe('alive');
+  hosts[1]?.exit('much later');
+  await until(() => opened === 3);
+});
+
+test('inputs given while the host is being replaced are those of the call, whatever their owner does then', async () => {
+  let release: (host: OpenedHost) => void = () => undefined;
+  const next = fakeHost();
+  const { first, model } = await hostedModel(() => new Promise((resolve) => (release = resolve)));
+  first.exit('crashed');
+  const input = new Float32Array([1]);
+  const answer = model.run(input);
+  input[0] = 9;
+  release(await openFake(next));
+  await until(() => next.runs.length === 1);
+  expect(next.runs[0]?.args).toEqual([new Float32Array([1])]);
+  next.runs[0]?.answer('done');
+  await answer;
+});
+
+test('closing waits for what runs, refuses what comes, and ends the host', async () => {
+  const { first, model } = await hostedModel();
+  const running = model.run(1);
+  await until(() => first.runs.length === 1);
+  const closed = model.close();
+  await expect(model.run(2)).rejects.toMatchObject({ code: 'CLOSED' });
+  first.runs[0]?.answer('last');
+  await expect(running).resolves.toBe('last');
+  await closed;
+  expect(first.terminated()).toBe(1);
+});
