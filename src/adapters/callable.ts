@@ -38,7 +38,8 @@ export function callableAdapter<Model extends object>({
 }: CallableAdapterOptions<Model> = {}): InferenceAdapter<Model> {
   return createAdapter<Model>({
     name,
-    detect: (value) => entryPoints.every((each) => (each.name === '' ? typeof value === 'function' : hasMethods(value, each.name))),
+    detect: (value) =>
+      entryPoints.every((each) => (each.name === '' ? typeof value === 'function' : hasMethods(value, each.name))),
     getModelClasses: () => ['Function'],
     getEntryPoints: () => entryPoints,
     getModelInfo: () => ({ framework: name, modelType, inputs: [], outputs: [], backend: undefined }),

@@ -27,7 +27,10 @@ const SIGNATURE_TYPES: Readonly<Record<string, TensorType>> = {
 const DTYPES: ReadonlySet<unknown> = new Set(['float32', 'int32', 'bool', 'string']);
 
 /** Inputs and outputs; open dimensions are -1. Lookup tables, which a Graph model feeds itself, are left out. */
-export function describeModel(model: TfModel): { readonly inputs: readonly TensorInfo[]; readonly outputs: readonly TensorInfo[] } {
+export function describeModel(model: TfModel): {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+} {
   const signature = isLayersModel(model) ? undefined : model.modelSignature;
   const describe = (symbols: TfModel['inputs'], side: 'inputs' | 'outputs'): readonly TensorInfo[] =>
     (symbols ?? [])
@@ -149,7 +152,11 @@ export async function hashModel(model: TfModel): Promise<string | undefined> {
   for (const [name, tensor] of namedWeights(model)) {
     const value = await readTree(tensor);
     if (value === undefined) return undefined;
-    const { type, dims, data } = value as { readonly type: string; readonly dims: readonly number[]; readonly data: Portable };
+    const { type, dims, data } = value as {
+      readonly type: string;
+      readonly dims: readonly number[];
+      readonly data: Portable;
+    };
     const isText = Array.isArray(data);
     hash.update(framed([name, type, dims, isText ? data : (data as TypedArray).byteLength]));
     // Megabytes of numbers go in as they lie, without a copy.
@@ -183,7 +190,9 @@ function describeTopology(model: TfModel): string | undefined {
   try {
     if (isLayersModel(model)) return JSON.stringify(model.getConfig());
     const nodes = nodesOf(read(read(model, 'executor'), 'graph'));
-    return JSON.stringify(nodes.map((node) => ['name', 'op', 'inputNames', 'attrParams'].map((key) => read(node, key))));
+    return JSON.stringify(
+      nodes.map((node) => ['name', 'op', 'inputNames', 'attrParams'].map((key) => read(node, key))),
+    );
   } catch {
     return undefined;
   }

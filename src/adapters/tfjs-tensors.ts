@@ -33,7 +33,8 @@ export function tensorsIn(value: unknown): readonly TfTensor[] {
  */
 export function readTree(value: unknown): MaybePromise<Portable | undefined> {
   const tensors = tensorsIn(value);
-  if (IN_MEMORY.has(currentBackend()) || tensors.every((tensor) => readBefore.has(tensor))) return replaceTensors(value);
+  if (IN_MEMORY.has(currentBackend()) || tensors.every((tensor) => readBefore.has(tensor)))
+    return replaceTensors(value);
   const reads = tensors.map((tensor) => (tensor.dtype === 'string' ? tensor.bytes() : tensor.data()));
   return Promise.all(reads).then(() => {
     for (const tensor of tensors) readBefore.add(tensor);

@@ -64,7 +64,11 @@ export function isGraphModel(value: unknown): value is GraphModel {
 }
 
 export function isTfTensor(value: unknown): value is TfTensor {
-  return hasMethods(value, 'data', 'dataSync', 'dispose') && hasArray(value, 'shape') && typeof read(value, 'dtype') === 'string';
+  return (
+    hasMethods(value, 'data', 'dataSync', 'dispose') &&
+    hasArray(value, 'shape') &&
+    typeof read(value, 'dtype') === 'string'
+  );
 }
 
 /** The backend that TensorFlow.js computes on now ('cpu', 'wasm', 'webgl', 'webgpu'), which all its copies in a realm share. */

@@ -92,7 +92,9 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
     learnTensors(model, args);
     const token = weightsToken(model);
     const complete = (inputs: Portable | undefined): readonly Portable[] | undefined =>
-      inputs === undefined || token === undefined ? (inputs as readonly Portable[] | undefined) : [...(inputs as readonly Portable[]), token];
+      inputs === undefined || token === undefined
+        ? (inputs as readonly Portable[] | undefined)
+        : [...(inputs as readonly Portable[]), token];
     const inputs = readTree(args);
     return inputs instanceof Promise ? inputs.then(complete) : complete(inputs);
   },
@@ -105,7 +107,11 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
     const tensors = inputs.map(tensorsIn);
     const [first] = tensors as [readonly TfTensor[]];
     const joined = first.map((tensor, i) =>
-      (tensor.concat as NonNullable<TfTensor['concat']>).call(tensor, tensors.slice(1).map((each) => each[i] as TfTensor), 0),
+      (tensor.concat as NonNullable<TfTensor['concat']>).call(
+        tensor,
+        tensors.slice(1).map((each) => each[i] as TfTensor),
+        0,
+      ),
     );
     const [form] = inputs;
     const input = isTfTensor(form)
@@ -131,7 +137,9 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
         const indices = Array.from({ length: size }, (_, i) => start + i);
         start += size;
         // Slices of one tensor may share its memory; gathered rows have their own.
-        return mapTensors(output, (tensor) => (tensor.gather as NonNullable<TfTensor['gather']>).call(tensor, indices, 0));
+        return mapTensors(output, (tensor) =>
+          (tensor.gather as NonNullable<TfTensor['gather']>).call(tensor, indices, 0),
+        );
       });
     } finally {
       dispose([...tensorsIn(output), ...tensorsIn(joined.args)]);

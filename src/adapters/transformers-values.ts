@@ -63,7 +63,9 @@ export function toPortable(model: object, value: unknown): Portable | undefined 
       possible = false;
       return undefined;
     }
-    const fields: Record<string, Portable> = plain ? {} : { [CLASS]: nameOf(model, Object.getPrototypeOf(each) as object) };
+    const fields: Record<string, Portable> = plain
+      ? {}
+      : { [CLASS]: nameOf(model, Object.getPrototypeOf(each) as object) };
     for (const [key, inner] of Object.entries(each)) {
       // '__proto__' would be assigned, and not be a field.
       if (key.startsWith('\0') || key === '__proto__') possible = false;
@@ -91,14 +93,18 @@ export function fromPortable(model: object, value: Portable, hint: unknown): unk
     return new Image(copyPortable(data as Portable), width, height, channels);
   }
   const { [CLASS]: name, ...rest } = fields;
-  const answer = name === undefined ? {} : (Object.create(known(classesOf(model).prototypes.get(name as string))) as object);
-  for (const [key, each] of Object.entries(rest)) (answer as Record<string, unknown>)[key] = fromPortable(model, each, hint);
+  const answer =
+    name === undefined ? {} : (Object.create(known(classesOf(model).prototypes.get(name as string))) as object);
+  for (const [key, each] of Object.entries(rest))
+    (answer as Record<string, unknown>)[key] = fromPortable(model, each, hint);
   return answer;
 }
 
 function known<T>(found: T | undefined): T {
   if (found !== undefined) return found;
-  throw new UnsupportedOperationError('The classes of this model’s answers are not known before one was seen: run it once.');
+  throw new UnsupportedOperationError(
+    'The classes of this model’s answers are not known before one was seen: run it once.',
+  );
 }
 
 function nameOf(model: object, prototype: object): string {
@@ -124,7 +130,7 @@ function isImage(value: object): value is { data: unknown; width: number; height
 
 /** An instance of a class without methods or accessors, as ModelOutput's subclasses are: all there is to it is its fields. */
 function isRecordClass(value: object): boolean {
-  for (let prototype = Object.getPrototypeOf(value) as object | null; prototype !== null; ) {
+  for (let prototype = Object.getPrototypeOf(value) as object | null; prototype !== null;) {
     const next = Object.getPrototypeOf(prototype) as object | null;
     if (next === null) return true;
     if (Reflect.ownKeys(prototype).some((key) => key !== 'constructor')) return false;

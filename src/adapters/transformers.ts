@@ -42,7 +42,11 @@ const CLASS_TYPES: readonly (readonly [RegExp, ModelType])[] = [
  * Tasks that draw at random wherever they run: voices from noise, and sound longer than the model takes, which is cut at a
  * random place.
  */
-const RANDOM_TASKS: ReadonlySet<unknown> = new Set(['text-to-audio', 'text-to-speech', 'zero-shot-audio-classification']);
+const RANDOM_TASKS: ReadonlySet<unknown> = new Set([
+  'text-to-audio',
+  'text-to-speech',
+  'zero-shot-audio-classification',
+]);
 /** Models that start from noise, or keep dropout on. */
 const RANDOM_MODELS: ReadonlySet<unknown> = new Set([
   'chatterbox',
@@ -94,7 +98,8 @@ export const transformersAdapter: InferenceAdapter<TransformersModel> = createAd
   cacheRefusal(model, { entryPoint, args }): CacheRefusal | undefined {
     const task = read(model, 'task');
     const inner = modelOf(model);
-    if (RANDOM_TASKS.has(task) || RANDOM_MODELS.has(read(read(inner, 'config'), 'model_type'))) return 'nondeterministic';
+    if (RANDOM_TASKS.has(task) || RANDOM_MODELS.has(read(read(inner, 'config'), 'model_type')))
+      return 'nondeterministic';
     if (someValue(args, isOnDevice, 4)) return 'gpu_resident';
     // An address stands for what is behind it, which may change.
     if (isPipeline(model) && readsMedia(model) && someValue(args[0], isAddress, 2)) return 'unknown';

@@ -70,7 +70,9 @@ describe('what may not be cached', () => {
     const feeds = feedsOf(call());
     const fetches = { sentence_embedding: new node.Tensor('float32', new Float32Array(512), [1, 512]) };
     expect(adapter.cacheRefusal(onNode, { entryPoint: 'run', args: [feeds, fetches] })).toBe('side_effects');
-    expect(adapter.cacheRefusal(onNode, { entryPoint: 'run', args: [feeds, { sentence_embedding: null }] })).toBeUndefined();
+    expect(
+      adapter.cacheRefusal(onNode, { entryPoint: 'run', args: [feeds, { sentence_embedding: null }] }),
+    ).toBeUndefined();
   });
 
   test('inputs on a GPU, which are not read', () => {
@@ -197,13 +199,23 @@ describe('batches', () => {
     expect(key([[1, 3]])).toBeUndefined();
     expect(key([['batch', 3]], [[1, 3]])).toBeUndefined();
     expect(key([['batch', 3]], [[]])).toBeUndefined();
-    expect(key([['batch', 3], ['batch', 3]])).toBeDefined();
+    expect(
+      key([
+        ['batch', 3],
+        ['batch', 3],
+      ]),
+    ).toBeDefined();
   });
 
   test('are not made along a sequence, or along two different dimensions', () => {
     expect(key([['sequence_length', 3]])).toBeUndefined();
     expect(key([['batch', 3]], [['num_boxes', 4]])).toBeUndefined();
-    expect(key([['batch', 3], ['other', 3]])).toBeUndefined();
+    expect(
+      key([
+        ['batch', 3],
+        ['other', 3],
+      ]),
+    ).toBeUndefined();
   });
 
   test('have equal row shapes, and nothing but feeds', () => {
@@ -228,7 +240,10 @@ describe('batches', () => {
     };
     const joined = adapter.join(onNode, [one, two]);
     expect(joined.sizes).toEqual([1, 2]);
-    const answers = adapter.split(onNode, joined, await adapter.runInference(onNode, joined.args)) as Record<string, node.Tensor>[];
+    const answers = adapter.split(onNode, joined, await adapter.runInference(onNode, joined.args)) as Record<
+      string,
+      node.Tensor
+    >[];
     expect(answers.map((each) => each['sentence_embedding']?.dims)).toEqual([
       [1, 512],
       [2, 512],
@@ -276,24 +291,33 @@ describe('compile', () => {
   });
 
   test('opens it again with other options, with the same answers', async () => {
-    const compiled = await adapter.compile(onNode, { source: ENCODER, frameworkOptions: { graphOptimizationLevel: 'disabled' } });
+    const compiled = await adapter.compile(onNode, {
+      source: ENCODER,
+      frameworkOptions: { graphOptimizationLevel: 'disabled' },
+    });
     expect(compiled).not.toBe(onNode);
-    const [raw, other] = [await adapter.runInference(onNode, call().args), await adapter.runInference(compiled, call().args)];
+    const [raw, other] = [
+      await adapter.runInference(onNode, call().args),
+      await adapter.runInference(compiled, call().args),
+    ];
     expect(adapter.outputsMatch(raw, other, 1e-4)).toBe(true);
     await compiled.release();
   });
 
   test('is given up with its signal, leaving nothing open', async () => {
-    await expect(adapter.compile(onNode, { source: ENCODER, signal: AbortSignal.abort() as never })).rejects.toThrow(/abort/i);
+    await expect(adapter.compile(onNode, { source: ENCODER, signal: AbortSignal.abort() as never })).rejects.toThrow(
+      /abort/i,
+    );
     const controller = new AbortController();
     const release = vi.fn();
-    class Session {
-      static async create(): Promise<object> {
-        controller.abort();
-        return { release };
-      }
-    }
-    const compiling = adapter.compile(new Session() as never, { source: 'x', signal: controller.signal as never });
+    const create = async (): Promise<object> => {
+      controller.abort();
+      return { release };
+    };
+    const compiling = adapter.compile({ constructor: { create } } as never, {
+      source: 'x',
+      signal: controller.signal as never,
+    });
     await expect(compiling).rejects.toThrow(/abort/i);
     expect(release).toHaveBeenCalledOnce();
   });

@@ -27,11 +27,17 @@ beforeAll(async () => {
 const predict = (...args: readonly unknown[]): ModelCall => ({ entryPoint: 'predict', args });
 const picture = (variant: number, ...shape: readonly number[]): Tensor => {
   const size = shape.reduce((product, each) => product * each, 1);
-  return tf.tensor(Float32Array.from({ length: size }, (_, i) => (Math.sin(i * variant) + 1) / 2), [...shape]);
+  return tf.tensor(
+    Float32Array.from({ length: size }, (_, i) => (Math.sin(i * variant) + 1) / 2),
+    [...shape],
+  );
 };
 /** A small dense model with weights of its own. */
 function dense(units = 2, activation: 'relu' | 'tanh' = 'relu'): LayersModel {
-  const model = tf.sequential({ layers: [tf.layers.dense({ units, inputShape: [3], activation, name: 'd' })], name: 'm' });
+  const model = tf.sequential({
+    layers: [tf.layers.dense({ units, inputShape: [3], activation, name: 'd' })],
+    name: 'm',
+  });
   model.setWeights([tf.ones([3, units]), tf.zeros([units])]);
   return model as unknown as LayersModel;
 }
@@ -83,7 +89,10 @@ describe('memory', () => {
 
   test('a batch leaves only the answers behind, and nothing where it failed', async () => {
     const inputs = [picture(1, 1, 64, 64, 1), picture(2, 2, 64, 64, 1)];
-    const joined = adapter.join(emotion, inputs.map((input) => predict(input)));
+    const joined = adapter.join(
+      emotion,
+      inputs.map((input) => predict(input)),
+    );
     expect(joined.sizes).toEqual([1, 2]);
     const output = await adapter.runInference(emotion, joined.args, joined.entryPoint);
     const answers = adapter.split(emotion, joined, output) as Tensor[];
@@ -96,9 +105,15 @@ describe('memory', () => {
     expect(first?.buffer).not.toBe(second?.buffer);
     expect(first?.buffer.byteLength).toBe(first?.byteLength);
 
-    const failed = adapter.join(emotion, inputs.map((input) => predict(input)));
+    const failed = adapter.join(
+      emotion,
+      inputs.map((input) => predict(input)),
+    );
     adapter.discard?.(emotion, failed);
-    const mixed = adapter.join(emotion, inputs.map((input) => predict(input)));
+    const mixed = adapter.join(
+      emotion,
+      inputs.map((input) => predict(input)),
+    );
     expect(() => adapter.split(emotion, mixed, tf.zeros([1, 7]))).toThrow(RangeError);
     tf.dispose([inputs, answers]);
     expect(tf.memory().numTensors).toBe(before);
@@ -111,7 +126,13 @@ describe('entry points', () => {
   test('of a LayersModel are synchronous, and what changes it is a mutator', () => {
     expect(names(upscaler).slice(0, 2)).toEqual(['sync predict', 'sync predictOnBatch']);
     expect(names(dense())).toEqual(
-      expect.arrayContaining(['mutator fit', 'mutator trainOnBatch', 'mutator setWeights', 'mutator add', 'mutator dispose']),
+      expect.arrayContaining([
+        'mutator fit',
+        'mutator trainOnBatch',
+        'mutator setWeights',
+        'mutator add',
+        'mutator dispose',
+      ]),
     );
   });
 
@@ -121,7 +142,9 @@ describe('entry points', () => {
     await adapter.runInference(emotion, [input]);
     expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
-    expect(names(emotion)).toEqual(expect.arrayContaining(['async predictAsync', 'async executeAsync', 'sync execute']));
+    expect(names(emotion)).toEqual(
+      expect.arrayContaining(['async predictAsync', 'async executeAsync', 'sync execute']),
+    );
     // One with control flow only runs asynchronously.
     expect(adapter.getEntryPoints(graphOf(['Placeholder', 'Merge'], 'control'))[0]?.name).toBe('predictAsync');
   });
@@ -132,14 +155,23 @@ function graphOf(ops: readonly string[], category = 'basic_math', functions: obj
   const nodes = Object.fromEntries(ops.map((op, i) => [`n${i}`, { name: `n${i}`, op, category }]));
   const method = (): undefined => undefined;
   return {
-    ...{ predict: method, predictAsync: method, execute: method, executeAsync: method, dispose: method },
-    ...{ inputs: [], outputs: [], inputNodes: [], outputNodes: [], weights: {} },
+    predict: method,
+    predictAsync: method,
+    execute: method,
+    executeAsync: method,
+    dispose: method,
+    inputs: [],
+    outputs: [],
+    inputNodes: [],
+    outputNodes: [],
+    weights: {},
     executor: { graph: { nodes, functions } },
   } as unknown as GraphModel;
 }
 
 describe('what may not be cached', () => {
-  const refusal = (model: TfModel, ...args: readonly unknown[]): unknown => adapter.cacheRefusal(model, predict(...args));
+  const refusal = (model: TfModel, ...args: readonly unknown[]): unknown =>
+    adapter.cacheRefusal(model, predict(...args));
 
   test('graphs with random operations, also in functions that they call', () => {
     expect(refusal(emotion)).toBeUndefined();
@@ -169,7 +201,10 @@ describe('what may not be cached', () => {
       layers: [tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 1 }), inputShape: [2, 3] })],
     });
     expect(refusal(asLayers(nested))).toBeUndefined();
-    const bidirectional = tf.layers.bidirectional({ layer: recurrent(true) as never, batchInputShape: [1, 2, 3] } as never);
+    const bidirectional = tf.layers.bidirectional({
+      layer: recurrent(true) as never,
+      batchInputShape: [1, 2, 3],
+    } as never);
     expect(refusal(asLayers(tf.sequential({ layers: [bidirectional] })))).toBe('nondeterministic');
   });
 
@@ -210,7 +245,12 @@ describe('keys', () => {
   test('are none for strings that are no text, which would all look alike', async () => {
     const bytes = tf.tensor([new Uint8Array([0xff])] as never, [1], 'string');
     expect(await adapter.encodeInputs(dense(), predict(bytes))).toBeUndefined();
-    expect(await adapter.encodeInputs(dense(), predict(() => 1))).toBeUndefined();
+    expect(
+      await adapter.encodeInputs(
+        dense(),
+        predict(() => 1),
+      ),
+    ).toBeUndefined();
     expect(await adapter.encodeInputs(dense(), predict(tf.complex([1], [2])))).toBeUndefined();
   });
 
@@ -249,7 +289,9 @@ describe('keys', () => {
       await asTf(model).fit(tf.ones([2, 3]), tf.zeros([2, 2]), { epochs: 1, verbose: 0 });
     });
     test('and when they change back, for nobody knows that they did', () => {
-      const old = asTf(model).getWeights().map((each) => each.clone());
+      const old = asTf(model)
+        .getWeights()
+        .map((each) => each.clone());
       asTf(model).setWeights([tf.zeros([3, 2]), tf.zeros([2])]);
       asTf(model).setWeights(old);
     });
@@ -262,7 +304,12 @@ describe('keys', () => {
 describe('kept answers', () => {
   test('keep their structure: one, several, or by name', async () => {
     const call = predict(tf.tensor([1]));
-    for (const output of [tf.tensor([1, 0], [2], 'bool'), [tf.tensor([1]), tf.tensor([2], [1], 'int32')], { a: tf.tensor(['é', '']) }, tf.scalar(3)]) {
+    for (const output of [
+      tf.tensor([1, 0], [2], 'bool'),
+      [tf.tensor([1]), tf.tensor([2], [1], 'int32')],
+      { a: tf.tensor(['é', '']) },
+      tf.scalar(3),
+    ]) {
       const encoded = (await adapter.encode(emotion, call, output)) as Portable;
       const decoded = adapter.decode(emotion, call, encoded);
       expect(adapter.outputsMatch(output, decoded, 0)).toBe(true);
