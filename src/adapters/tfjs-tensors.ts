@@ -58,13 +58,21 @@ export function replaceTensors(value: unknown): Portable | undefined {
 
 function readNow(tensor: TfTensor): TensorLike | undefined {
   if (!DTYPES.has(tensor.dtype)) return undefined;
-  const data = tensor.dtype === 'string' ? decodeStrings(tensor.bytesSync()) : tensor.dataSync();
+  const data = tensor.dtype === 'string' ? decodeStrings(bytesNow(tensor)) : tensor.dataSync();
   if (data === undefined) return undefined;
   try {
     return new Tensor(tensor.dtype as 'float32', data as Float32Array, tensor.shape.slice());
   } catch {
     return undefined; // Some kernels keep numbers in another type than the tensor's.
   }
+}
+
+/**
+ * The elements of a string tensor as they are kept. TensorFlow.js decodes them where it reads them at once, which loses byte
+ * order marks and all that is no UTF-8; it leaves the data of other dtypes as it is.
+ */
+function bytesNow(tensor: TfTensor): unknown {
+  return Reflect.apply(tensor.dataSync, Object.create(tensor, { dtype: { value: 'bytes' } }), []);
 }
 
 /** Strings of UTF-8; undefined where the bytes are something else, which as strings would all look alike. */

@@ -9,7 +9,6 @@ export interface TfTensor {
   dataSync(): unknown;
   /** The elements of a string tensor, as bytes. */
   bytes(): Promise<unknown>;
-  bytesSync(): unknown;
   dispose(): void;
   /** Only where the chained operations are registered, which the package `@tensorflow/tfjs` does. */
   concat?(others: readonly TfTensor[], axis: number): TfTensor;

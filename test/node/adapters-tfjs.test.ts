@@ -191,12 +191,8 @@ describe('what may not be cached', () => {
   test('stateful layers, also inside others', () => {
     const recurrent = (stateful: boolean): unknown =>
       tf.layers.gru({ units: 1, stateful, batchInputShape: [1, 2, 3] } as never);
-    const model = (layer: unknown): LayersModel => ({ ...dense(), layers: [layer] }) as unknown as LayersModel;
-    const methods = { predict: dense().predict, predictOnBatch: 1, getWeights: 1, setWeights: 1 };
-    void methods;
     expect(refusal(asLayers(tf.sequential({ layers: [recurrent(true) as never] })))).toBe('nondeterministic');
     expect(refusal(asLayers(tf.sequential({ layers: [recurrent(false) as never] })))).toBeUndefined();
-    void model;
     const nested = tf.sequential({
       layers: [tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 1 }), inputShape: [2, 3] })],
     });
@@ -212,8 +208,9 @@ describe('what may not be cached', () => {
     expect(refusal(upscaler, picture(1, 1, 2, 2, 3), { training: true })).toBe('nondeterministic');
     expect(refusal(upscaler, picture(1, 1, 2, 2, 3), { batchSize: 1 })).toBeUndefined();
     const random = (tf.layers as unknown as Record<string, (config: object) => never>)['randomWidth'];
-    const width = random?.({ factor: [0.1, 0.2], inputShape: [8, 8, 3] }) as never;
-    expect(refusal(asLayers(tf.sequential({ layers: [width] })))).toBe('nondeterministic');
+    // TensorFlow.js 4.22 cannot build a model around this layer, which makes its width unknown.
+    const model = Object.create(dense(), { layers: { value: [random?.({ factor: [0.1, 0.2] })] } }) as LayersModel;
+    expect(refusal(model)).toBe('nondeterministic');
   });
 });
 
@@ -287,13 +284,6 @@ describe('keys', () => {
     test('trained', async () => {
       asTf(model).compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
       await asTf(model).fit(tf.ones([2, 3]), tf.zeros([2, 2]), { epochs: 1, verbose: 0 });
-    });
-    test('and when they change back, for nobody knows that they did', () => {
-      const old = asTf(model)
-        .getWeights()
-        .map((each) => each.clone());
-      asTf(model).setWeights([tf.zeros([3, 2]), tf.zeros([2])]);
-      asTf(model).setWeights(old);
     });
     test('and with a layer more', () => {
       (model as unknown as { add(layer: unknown): void }).add(tf.layers.activation({ activation: 'sigmoid' }));
