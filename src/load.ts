@@ -48,8 +48,8 @@ const FRAMEWORKS: Readonly<Record<ModelFiles['format'], HostFramework>> = {
 };
 
 /**
- * @throws ConfigError naming a wrong option, ModelLoadError, IdentityMismatchError, BackendUnavailableError, the reason of
- * `signal`.
+ * @throws ConfigError naming a wrong option, ModelLoadError, IdentityMismatchError, MissingPeerError where the framework is
+ * not installed, BackendUnavailableError, the reason of `signal`.
  */
 export async function loadModel(
   platform: Platform,
@@ -112,6 +112,7 @@ interface Opening {
 async function openOnFirst(opening: Opening, files: ModelFiles): Promise<OpenedHost> {
   const { candidates, options, platform } = opening;
   const attempts: BackendAttempt[] = [];
+  let onlyPeersMissing = true;
   for (const [i, backend] of candidates.entries()) {
     const startedAt = platform.clock.now();
     const durationMs = (): number => Math.round(platform.clock.now() - startedAt);
@@ -127,7 +128,9 @@ async function openOnFirst(opening: Opening, files: ModelFiles): Promise<OpenedH
       // No backend makes a model of a file that is none.
       if (EpochlyError.isInstance(error, 'MODEL_LOAD')) throw error;
       attempts.push({ backend, opened: false, reason: (error as Error).message, durationMs: durationMs() });
+      onlyPeersMissing &&= EpochlyError.isInstance(error, 'MISSING_PEER');
       if (i === candidates.length - 1) {
+        if (onlyPeersMissing) throw error;
         const reasons = attempts.map((each) => `\n  ${each.backend}: ${each.reason ?? ''}`).join('');
         throw new BackendUnavailableError(`No backend opened ${files.source}:${reasons}`, attempts, { cause: error });
       }
