@@ -8,6 +8,7 @@ import type { BackendInfo, Platform } from './platform.ts';
 import type { InferenceProxy } from './proxy.ts';
 import type { WrapOptions } from './wrap.ts';
 
+/** The functions of the package, the same on every platform. */
 export interface PlatformBindings {
   /**
    * Makes an epochly with a configuration, a cache and a profiler of its own.

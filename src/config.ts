@@ -7,6 +7,7 @@ import { ConfigError } from './errors.ts';
 
 export type { CacheConfig, CacheConfig as CacheSettings } from './cache/cache-config.ts';
 
+/** When requests are answered together. */
 export interface BatchingConfig {
   /** Default true. */
   readonly enabled: boolean;
@@ -22,6 +23,7 @@ export interface BatchingConfig {
   readonly targetLatencyMs: number;
 }
 
+/** When a model is compiled for a faster backend, and how its answers are checked. */
 export interface CompilationConfig {
   /** Default true. */
   readonly enabled: boolean;
@@ -33,6 +35,7 @@ export interface CompilationConfig {
   readonly tolerance: number;
 }
 
+/** What of the answers may be kept, and how it is protected. */
 export interface PrivacyConfig {
   /** Default 'ephemeral': nothing leaves memory. */
   readonly mode: PrivacyMode;
@@ -50,6 +53,7 @@ export interface PrivacyConfig {
   readonly auditLogPath: string;
 }
 
+/** How much of the calls is looked at. */
 export interface SafetyConfig {
   /** Share of calls that are sampled after the warm-up, 0 to 1. Default 0.01. */
   readonly sampleRate: number;
@@ -57,6 +61,7 @@ export interface SafetyConfig {
   readonly warmupTarget: number;
 }
 
+/** How much is served at once. */
 export interface ServingConfig {
   /** Most requests in flight. Default 64. */
   readonly maxConcurrency: number;

@@ -23,6 +23,7 @@ import { InferenceOptimizer } from './optimizer.ts';
 import type { BackendInfo, Platform } from './platform.ts';
 import type { InferenceProxy } from './proxy.ts';
 
+/** Options of `createEpochly()`. */
 export interface EpochlyOptions {
   /** Default: `EPOCHLY_INFERENCE_*` variables, then the configuration file, then each field's default. */
   readonly config?: InferenceConfig | InferenceConfigInit | undefined;

@@ -14,6 +14,7 @@ import type { Portable } from './portable.ts';
 
 export type { ModelSource, TransformersSource } from './host/model-sources.ts';
 
+/** Options of `load()`. */
 export interface LoadOptions {
   /**
    * Where to run: one backend, or several of which the first that opens is taken. Default 'auto': the reference, which is

@@ -11,6 +11,7 @@ import type { EventSource } from './events.ts';
  */
 export type EnhancementLevel = 0 | 1 | 2 | 3 | 4;
 
+/** What epochly can do for a model. */
 export type Enhancement = 'cache' | 'batching' | 'compilation' | 'lossy';
 
 /** Whether an enhancement is on, and the reason in words. */
@@ -19,6 +20,7 @@ export interface EnhancementDecision {
   readonly reason: string;
 }
 
+/** What a model gets, with a reason for each enhancement. */
 export interface OptimizationDecision {
   readonly modelId: number;
   readonly framework: string;
@@ -38,6 +40,7 @@ export interface ModelFacts {
 const LEVELS: Readonly<Record<Enhancement, EnhancementLevel>> = { cache: 1, batching: 2, compilation: 3, lossy: 4 };
 const NOT_YET: EnhancementDecision = { on: false, reason: 'not available in this version' };
 
+/** Decides what each model gets of what epochly can do, and explains why. */
 export class InferenceOptimizer {
   readonly onDecision: EventSource<OptimizationDecision>;
   readonly #decisions = new Map<number, OptimizationDecision>();

@@ -33,6 +33,7 @@ export interface BackendInfo {
   readonly reason?: string;
 }
 
+/** What the core needs from where it runs. */
 export interface Platform {
   readonly name: 'browser' | 'node' | 'web';
   readonly clock: Clock;

@@ -6,6 +6,7 @@
 import { isTensorLike, Tensor, tensorByteLength } from './tensor.ts';
 import type { TensorLike } from './tensor.ts';
 
+/** The typed arrays that models take and give. */
 export type TypedArray =
   | Float32Array
   | Float64Array

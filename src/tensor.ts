@@ -22,6 +22,7 @@ export interface TensorDataMap {
   string: readonly string[];
 }
 
+/** Element types of tensors, named as onnxruntime names them. */
 export type TensorType = keyof TensorDataMap;
 export type TensorData = TensorDataMap[TensorType];
 

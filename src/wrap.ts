@@ -14,6 +14,7 @@ import type { Platform } from './platform.ts';
 import { createProxy, isProxy } from './proxy.ts';
 import type { InferenceProxy } from './proxy.ts';
 
+/** Options of `wrap()`. */
 export interface WrapOptions {
   /** The adapter to use, for models that no registered one recognises. */
   readonly adapter?: InferenceAdapter | undefined;

@@ -16,6 +16,7 @@ export interface TensorInfo {
   readonly dims: readonly (number | string)[] | undefined;
 }
 
+/** What is known of a model without running it. */
 export interface ModelInfo {
   /** The adapter's name: 'onnxruntime', 'tfjs', 'transformers', ... */
   readonly framework: string;
@@ -49,6 +50,7 @@ export type CacheRefusal =
   /** The adapter knows no entry point of this kind, or cannot say that its answers repeat. */
   | 'unknown';
 
+/** What a second instance of a model is made from. */
 export interface CompileOptions {
   /** The model's file, for frameworks whose loaded models cannot be compiled again. */
   readonly source?: string | Uint8Array;

@@ -5,6 +5,7 @@ import { createAdapter } from './base.ts';
 import type { AdapterParts } from './base.ts';
 import { hasMethods } from './shapes.ts';
 
+/** What epochly is told of a function, or of an object with methods, that it does not know. */
 export interface CallableAdapterOptions<Model extends object> extends Partial<Omit<AdapterParts<Model>, 'name'>> {
   /** What to call it in metrics and errors. Default 'callable'. */
   readonly name?: string;

@@ -1,5 +1,6 @@
 /** @module Which requests may share a batch: those with equal keys. */
 
+/** What two requests must have in common to share a batch. */
 export interface BatchKey {
   readonly modelId: number;
   readonly endpoint: string;

@@ -3,6 +3,7 @@
 /** Where answers may be kept. In 'ephemeral' mode nothing leaves this process's memory. */
 export type PrivacyMode = 'ephemeral' | 'persisted_encrypted' | 'hashes_only';
 
+/** How much is kept of what models answered, for how long, and where. */
 export interface CacheConfig {
   /** Default true. */
   readonly enabled: boolean;

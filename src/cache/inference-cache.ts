@@ -60,6 +60,7 @@ export interface CacheKey {
   readonly preimage?: Uint8Array;
 }
 
+/** What a cache is made with; each has a default. */
 export interface InferenceCacheOptions {
   readonly config?: Partial<CacheConfig> | undefined;
   readonly clock?: Pick<Clock, 'now'> | undefined;

@@ -13,6 +13,7 @@ import type { HostFramework, HostKind } from './channel.ts';
 import type { HostClient } from './host-client.ts';
 import type { RuntimeModelInfo } from './runtime.ts';
 
+/** Options of `run()`. */
 export interface RunOptions extends CallOptions {
   /** What a pipeline takes beside its input, such as `{ pooling: 'mean', normalize: true }`. */
   readonly parameters?: Readonly<Record<string, Portable>> | undefined;
@@ -59,6 +60,7 @@ const BACKOFF_MS = [0, 1000, 2000, 4000, 8000, 16_000, 30_000] as const;
 /** By this name a hosted model is known across copies of the package. */
 const MARK = Symbol.for('epochly.hosted');
 
+/** A model that lives in a host: a worker, a child process, or this thread. A host that fails is replaced. */
 export class HostedModel implements AsyncDisposable {
   readonly framework: HostFramework;
   /** SHA-256 (hexadecimal) over all of the model's files. */

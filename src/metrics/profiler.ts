@@ -3,6 +3,7 @@
 import type { InferenceAdapter } from '../adapters/adapter.ts';
 import { Histogram } from './histogram.ts';
 
+/** How much of the calls is looked at. */
 export interface InferenceProfilerOptions {
   /** Runs that make a model's baseline. Default 10. */
   readonly warmupTarget?: number | undefined;
