@@ -33,7 +33,7 @@ export interface InferenceCall extends ModelCall {
   /** SHA-256 of the model's files or the name the caller gave it; undefined where neither is known. */
   readonly identity: string | undefined;
   readonly adapter: InferenceAdapter;
-  readonly options: CallOptions;
+  options: CallOptions;
   /** Where the answer came from, set by the step that gave it; 'model' until a step says otherwise. */
   source: AnswerSource;
   /** Calls the model itself, with the arguments as they stand; the innermost step. */

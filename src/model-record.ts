@@ -65,12 +65,13 @@ export class ModelRecord implements ProxyBehaviour {
     let source: AnswerSource | undefined;
     let error: unknown;
     try {
-      return await guardCall(this.#parts.platform.clock, options, async (guarded) => {
-        const inference = this.#createCall(call, guarded, original);
-        const output = await this.#pipeline(inference);
-        source = inference.source;
-        return output;
+      const inference = this.#createCall(call, options, original);
+      const output = await guardCall(this.#parts.platform.clock, options, (guarded) => {
+        inference.options = guarded;
+        return this.#pipeline(inference);
       });
+      source = inference.source;
+      return output;
     } catch (thrown) {
       error = thrown;
       throw thrown;
@@ -106,7 +107,8 @@ export class ModelRecord implements ProxyBehaviour {
     const { platform } = this.#parts;
     const own = this.#adapter.invoke;
     return {
-      ...call,
+      entryPoint: call.entryPoint,
+      args: call.args,
       model: this.#model,
       modelId: this.modelId,
       identity: this.#identity !== undefined && this.#mutations > 0 ? undefined : this.#identity,

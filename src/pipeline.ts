@@ -21,13 +21,16 @@ export function composePipeline(steps: readonly Step[]): Pipeline {
  *
  * @throws the signal's reason, or DeadlineExceededError
  */
-export async function guardCall<T>(
+export function guardCall<T>(
   clock: Clock,
   options: CallOptions,
   task: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
+  return options.signal === undefined && options.deadlineMs === undefined ? task(options) : guard(clock, options, task);
+}
+
+async function guard<T>(clock: Clock, options: CallOptions, task: (options: CallOptions) => Promise<T>): Promise<T> {
   const { signal, deadlineMs } = options;
-  if (signal === undefined && deadlineMs === undefined) return task(options);
   signal?.throwIfAborted();
 
   const leaving = new AbortController();

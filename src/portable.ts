@@ -87,11 +87,8 @@ function copyTensor({ type, data, dims }: TensorLike): TensorLike {
 
 /** Elements copied into memory of their own: `slice()` of a Node Buffer would share it, of shared memory stay shared. */
 function copyTypedArray<T extends TypedArray>(array: T): T {
-  const { BYTES_PER_ELEMENT, constructor, length } = array;
-  const plain = constructor as new (buffer: ArrayBuffer) => T;
-  const copy = new ArrayBuffer(length * BYTES_PER_ELEMENT);
-  new Uint8Array(copy).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
-  return array[Symbol.toStringTag] === 'Uint8Array' ? (new Uint8Array(copy) as T) : new plain(copy);
+  if (array[Symbol.toStringTag] === 'Uint8Array') return new Uint8Array(array as Uint8Array) as T;
+  return new (array.constructor as new (array: T) => T)(array);
 }
 
 /**

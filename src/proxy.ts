@@ -111,7 +111,8 @@ function createView<Model extends object>(
     if (wrapper === undefined) {
       wrapper = new Proxy(method, {
         apply(_target, self, args: unknown[]) {
-          const receiver: unknown = self === undefined || modelBehind(self) === model ? model : self;
+          const isModel = self === proxy || self === undefined || modelBehind(self) === model;
+          const receiver: unknown = isModel ? model : self;
           const original = (): unknown => Reflect.apply(method, receiver, args);
           const result = typeof name === 'string' && receiver === model ? route(name, args, original) : original();
           return result === model ? proxy : result;

@@ -146,6 +146,22 @@ function asFloat16Bits(type: TensorType, data: unknown): unknown {
 }
 
 function checkTensor(type: TensorType, data: unknown, dims: readonly number[]): void {
+  if (!ArrayBuffer.isView(data) || data.constructor !== TENSOR_ARRAYS[type as 'float32']) checkData(type, data);
+  let size = 1;
+  for (const dim of dims) {
+    if (!Number.isSafeInteger(dim) || dim < 0) {
+      throw new InputError(`The dims of a tensor are whole numbers from 0, not [${dims.join(', ')}].`);
+    }
+    size *= dim;
+  }
+  const length = (data as ArrayLike<unknown>).length;
+  if (length !== size) {
+    throw new InputError(`A tensor of dims [${dims.join(', ')}] has ${size} elements; the data has ${length}.`);
+  }
+}
+
+/** Data that is no instance of this realm's usual class for the type: strings, arrays of another realm, or a mistake. */
+function checkData(type: TensorType, data: unknown): void {
   if (type !== 'string' && !Object.hasOwn(TENSOR_ARRAYS, type)) throw unknownType(type);
   const expected = type === 'string' ? 'Array' : TENSOR_ARRAYS[type].name;
   const actual = Array.isArray(data) ? 'Array' : tagOf(data);
@@ -160,17 +176,6 @@ function checkTensor(type: TensorType, data: unknown, dims: readonly number[]): 
   }
   if (type === 'string' && !(data as readonly unknown[]).every((each) => typeof each === 'string')) {
     throw new InputError('A string tensor holds strings only.');
-  }
-  let size = 1;
-  for (const dim of dims) {
-    if (!Number.isSafeInteger(dim) || dim < 0) {
-      throw new InputError(`The dims of a tensor are whole numbers from 0, not [${dims.join(', ')}].`);
-    }
-    size *= dim;
-  }
-  const length = (data as ArrayLike<unknown>).length;
-  if (length !== size) {
-    throw new InputError(`A tensor of dims [${dims.join(', ')}] has ${size} elements; the data has ${length}.`);
   }
 }
 
@@ -190,6 +195,7 @@ function describe(value: unknown): string {
 
 /** The tag of a built-in object ('Float32Array'), which also holds for one of another realm. */
 function tagOf(value: unknown): string | undefined {
+  if (ArrayBuffer.isView(value)) return (value as { readonly [Symbol.toStringTag]?: string })[Symbol.toStringTag];
   return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value).slice(8, -1) : undefined;
 }
 

@@ -25,7 +25,8 @@ export function isFrameworkTensor(value: unknown): boolean {
 /** Whether a framework's tensor keeps its data on a GPU or another device. */
 export function isOnDevice(value: unknown): boolean {
   const location = read(value, 'location');
-  return isFrameworkTensor(value) && !IN_MEMORY.has(location) && location !== DISPOSED;
+  if (location === undefined || location === DISPOSED || IN_MEMORY.has(location)) return false;
+  return isFrameworkTensor(value);
 }
 
 /** The Tensor class of each model, from the first tensor of its that was seen. */

@@ -12,7 +12,7 @@ import { classifyBySignature } from './classify.ts';
 import { isFrameworkTensor, isOnDevice, TensorClasses } from './framework-tensors.ts';
 import { captureGenerated } from './goldens.ts';
 import { joinRows, splitRows } from './rows.ts';
-import { hasArray, hasMethods, someValue, valuesOf } from './shapes.ts';
+import { hasArray, hasMethods, valuesOf } from './shapes.ts';
 
 /** What is used of a session. The metadata came with onnxruntime 1.21; of a session without it less is known. */
 export interface OnnxSession {
@@ -95,8 +95,10 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
     }),
 
   cacheRefusal(_session, { args: [feeds, fetches] }) {
-    if (!Array.isArray(fetches) && valuesOf(fetches).some(isFrameworkTensor)) return 'side_effects';
-    return someValue(feeds, isOnDevice, 2) ? 'gpu_resident' : undefined;
+    if (fetches !== undefined && !Array.isArray(fetches) && valuesOf(fetches).some(isFrameworkTensor))
+      return 'side_effects';
+    for (const each of valuesOf(feeds)) if (isOnDevice(each)) return 'gpu_resident';
+    return undefined;
   },
   encode: (session, _call, output) => encode(session, output),
   decode(session, { args: [feeds, fetches] }, encoded) {
@@ -132,10 +134,13 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
 
 function encode(session: OnnxSession, output: unknown): Feeds | undefined {
   if (typeof output !== 'object' || output === null) return undefined;
-  const values = Object.entries(output);
-  if (!values.every(([, value]) => isTensorLike(value))) return undefined;
   classes.learn(session, output);
-  return Object.fromEntries(values.map(([name, value]) => [name, copyPortable(value as TensorLike)]));
+  const copy: Record<string, TensorLike> = {};
+  for (const [name, value] of Object.entries(output)) {
+    if (!isTensorLike(value)) return undefined;
+    copy[name] = copyPortable(value);
+  }
+  return copy;
 }
 
 /**

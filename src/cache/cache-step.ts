@@ -40,9 +40,9 @@ export function createCacheStep(cache: InferenceCache): Step {
       call.source = 'l1';
       return call.adapter.decode(call.model, call, entry.value);
     }
-    const joined = flights.has(key.hash);
+    const joined = flights.has(key.slot);
     if (joined) cache.countShared();
-    const shared = await flights.share(key.hash, call.options.signal, (signal) =>
+    const shared = await flights.share(key.slot, call.options.signal, (signal) =>
       runOnce(cache, key, call, next, signal),
     );
     if (joined) call.source = 'shared';
@@ -66,9 +66,9 @@ async function runOnce(
   key: CacheKey,
   call: InferenceCall,
   next: (call: InferenceCall) => Promise<unknown>,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<Shared> {
-  const output = await next({ ...call, options: { ...call.options, signal } });
+  const output = await next(signal === undefined ? call : { ...call, options: { ...call.options, signal } });
   // Encoded before anybody is given the answer: it is theirs to change from then on.
   const encoded = await call.adapter.encode(call.model, call, output);
   const portable = encoded !== undefined;
@@ -77,7 +77,7 @@ async function runOnce(
   return { output, claimed: false, encoded, portable };
 }
 
-/** The key of a call, at once where the platform hashes at once; undefined where it has none. */
+/** The key of a call, at once where it is short or the platform hashes at once; undefined where it has none. */
 function keyOf(cache: InferenceCache, call: InferenceCall): MaybePromise<CacheKey | undefined> {
   const inputs = call.adapter.encodeInputs(call.model, call);
   if (inputs instanceof Promise) return inputs.then((later) => later && cache.keyOf(question(call, later)));

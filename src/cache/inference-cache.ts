@@ -53,10 +53,11 @@ export interface CacheQuestion {
 
 /** A question's key, and what must still be so when its answer is written. */
 export interface CacheKey {
-  readonly hash: string;
+  /** Equal for equal questions, and for no others. */
+  readonly slot: string;
   readonly modelId: number;
   readonly generation: number;
-  /** Where the hash came later: what it is of, to hold against inputs that are still the caller's. */
+  /** Where the slot is a hash that came later: what it is of, to hold against inputs that are still the caller's. */
   readonly preimage?: Uint8Array;
 }
 
@@ -68,9 +69,12 @@ export interface InferenceCacheOptions {
   readonly digest?: ((bytes: Uint8Array) => MaybePromise<string>) | undefined;
 }
 
+/** Up to here the question itself is the key: keeping its bytes costs less than hashing them. */
+const MAX_EXACT_BYTES = 512;
+
 /**
- * The cache of a model's answers. Keys are SHA-256 over an injective encoding of the question, so that two inputs share
- * an entry only where SHA-256 collides, also when somebody chooses them to. What comes out is a copy.
+ * The cache of a model's answers. Keys are an injective encoding of the question, or SHA-256 over it where it is long, so
+ * that two inputs share an entry only where SHA-256 collides, also when somebody chooses them to. What comes out is a copy.
  */
 export class InferenceCache {
   readonly #l1: L1Cache;
@@ -139,10 +143,11 @@ export class InferenceCache {
     const { modelId } = question;
     const generation = this.#generationOf(modelId);
     const bytes = this.#preimage(question, generation);
+    if (bytes.length <= MAX_EXACT_BYTES) return { slot: exactSlot(bytes), modelId, generation };
     const hash = this.#digest(bytes);
-    if (typeof hash === 'string') return { hash, modelId, generation };
+    if (typeof hash === 'string') return { slot: hash, modelId, generation };
     const preimage = bytes.slice();
-    return hash.then((later) => ({ hash: later, modelId, generation, preimage }));
+    return hash.then((slot) => ({ slot, modelId, generation, preimage }));
   }
 
   /** Whether a key is still that of the question: an input may have changed while its hash was computed. */
@@ -154,7 +159,7 @@ export class InferenceCache {
 
   /** The kept answer itself, which must not be changed. Counts a hit or a miss. */
   read(key: CacheKey): { readonly value: Portable } | undefined {
-    const entry = this.#l1.get(key.hash);
+    const entry = this.#l1.get(key.slot);
     if (entry === undefined) this.#misses++;
     else this.#hits++;
     return entry;
@@ -163,7 +168,7 @@ export class InferenceCache {
   /** Keeps an answer, which must not be changed any more. */
   write(key: CacheKey, value: Portable): void {
     if (key.generation !== this.#generationOf(key.modelId)) return this.countRefusal('invalidated');
-    if (!this.#l1.set(key.modelId, key.hash, value)) return this.countRefusal('too_large');
+    if (!this.#l1.set(key.modelId, key.slot, value)) return this.countRefusal('too_large');
     this.#puts++;
   }
 
@@ -192,4 +197,9 @@ export class InferenceCache {
   #generationOf(modelId: number): number {
     return this.#generations.get(modelId) ?? 0;
   }
+}
+
+/** Bytes as a string, one to a character, behind a character that no hash in hexadecimal begins with. */
+function exactSlot(bytes: Uint8Array): string {
+  return `=${String.fromCharCode.apply(undefined, bytes as unknown as number[])}`;
 }

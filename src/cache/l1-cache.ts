@@ -14,18 +14,22 @@ export interface L1Options {
 }
 
 interface Entry {
+  readonly key: string;
   readonly modelId: number;
   readonly value: Portable;
   readonly bytes: number;
   readonly expiresAt: number;
+  /** The entries used just before and after it. */
+  older: Entry | undefined;
+  newer: Entry | undefined;
 }
 
-/** What an entry costs beside its value: the key, the index, the entry itself. */
-const ENTRY_OVERHEAD_BYTES = 256;
+/** What an entry costs beside its key and its value: its fields, and its place in the index. */
+const ENTRY_OVERHEAD_BYTES = 192;
 
 /**
- * Least recently used first out: a Map keeps its keys in the order in which they were set, so that the first is the one
- * to go. Keeps which entries are whose as well, so that a model is forgotten without a scan.
+ * Least recently used first out. The order of use is a linked list: finding a Map's first key takes a scan over those that
+ * were deleted before it.
  */
 export class L1Cache {
   readonly maxEntries: number;
@@ -33,7 +37,10 @@ export class L1Cache {
   readonly #ttlMs: number;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #entries = new Map<string, Entry>();
-  readonly #keysOfModel = new Map<number, Set<string>>();
+  /** How many entries each model has. */
+  readonly #counts = new Map<number, number>();
+  #oldest: Entry | undefined;
+  #newest: Entry | undefined;
   #bytes = 0;
   #evictions = 0;
   #expirations = 0;
@@ -69,44 +76,62 @@ export class L1Cache {
     if (entry === undefined) return undefined;
     if (this.#clock.now() >= entry.expiresAt) {
       this.#expirations++;
-      this.#delete(key, entry);
+      this.#delete(entry);
       return undefined;
     }
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    if (entry !== this.#newest) {
+      this.#unlink(entry);
+      this.#append(entry);
+    }
     return entry;
   }
 
   /** Keeps a value, which the caller must not change any more. False where it is larger than the whole budget. */
   set(modelId: number, key: string, value: Portable): boolean {
-    const bytes = ENTRY_OVERHEAD_BYTES + portableByteLength(value);
+    const bytes = ENTRY_OVERHEAD_BYTES + key.length * 2 + portableByteLength(value);
     if (bytes > this.maxBytes) return false;
     const old = this.#entries.get(key);
-    if (old !== undefined) this.#delete(key, old);
-    while (this.#entries.size >= this.maxEntries || this.#bytes + bytes > this.maxBytes) this.#evictOldest();
-    this.#entries.set(key, { modelId, value, bytes, expiresAt: this.#clock.now() + this.#ttlMs });
+    if (old !== undefined) this.#delete(old);
+    while (this.#entries.size >= this.maxEntries || this.#bytes + bytes > this.maxBytes) {
+      this.#delete(this.#oldest as Entry);
+      this.#evictions++;
+    }
+    const expiresAt = this.#clock.now() + this.#ttlMs;
+    const entry: Entry = { key, modelId, value, bytes, expiresAt, older: undefined, newer: undefined };
+    this.#entries.set(key, entry);
+    this.#append(entry);
     this.#bytes += bytes;
-    const keys = this.#keysOfModel.get(modelId);
-    if (keys === undefined) this.#keysOfModel.set(modelId, new Set([key]));
-    else keys.add(key);
+    this.#counts.set(modelId, (this.#counts.get(modelId) ?? 0) + 1);
     return true;
   }
 
+  /** Scans all entries, but none where the model has none: training changes a model over and over. */
   deleteModel(modelId: number): void {
-    for (const key of this.#keysOfModel.get(modelId) ?? []) this.#delete(key, this.#entries.get(key) as Entry);
+    if (!this.#counts.has(modelId)) return;
+    for (const entry of this.#entries.values()) if (entry.modelId === modelId) this.#delete(entry);
   }
 
-  #evictOldest(): void {
-    const [key, entry] = this.#entries.entries().next().value as [string, Entry];
-    this.#delete(key, entry);
-    this.#evictions++;
-  }
-
-  #delete(key: string, entry: Entry): void {
-    this.#entries.delete(key);
+  #delete(entry: Entry): void {
+    this.#entries.delete(entry.key);
+    this.#unlink(entry);
     this.#bytes -= entry.bytes;
-    const keys = this.#keysOfModel.get(entry.modelId);
-    keys?.delete(key);
-    if (keys?.size === 0) this.#keysOfModel.delete(entry.modelId);
+    const count = this.#counts.get(entry.modelId) as number;
+    if (count === 1) this.#counts.delete(entry.modelId);
+    else this.#counts.set(entry.modelId, count - 1);
+  }
+
+  #append(entry: Entry): void {
+    entry.older = this.#newest;
+    entry.newer = undefined;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+  }
+
+  #unlink({ older, newer }: Entry): void {
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
   }
 }

@@ -4,9 +4,12 @@ import { abortReason } from '../errors.ts';
 
 interface Flight<T> {
   readonly promise: Promise<T>;
-  readonly controller: AbortController;
+  /** None where who began it has no signal, and so never leaves: making one takes longer than all else here. */
+  readonly controller: AbortController | undefined;
   waiters: number;
 }
+
+type SharedRun<T> = (signal: AbortSignal | undefined) => Promise<T>;
 
 /** Shares runs by key. A failure is everybody's who waited for it, and is not kept. */
 export class SingleFlight<T> {
@@ -24,22 +27,22 @@ export class SingleFlight<T> {
 
   /**
    * Waits for the run of `key`, beginning it where there is none. The run's signal aborts when its last waiter has
-   * left, with that waiter's reason; who comes later begins a new run.
+   * left, with that waiter's reason; who comes later begins a new run. A run begun without a signal gets none.
    *
    * @throws the reason of `signal` as soon as it aborts; what the run throws.
    */
-  async share(key: string, signal: AbortSignal | undefined, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (signal?.aborted === true) throw abortReason(signal);
+  share(key: string, signal: AbortSignal | undefined, run: SharedRun<T>): Promise<T> {
+    if (signal?.aborted === true) return Promise.reject(abortReason(signal));
     let flight = this.#flights.get(key);
-    if (flight === undefined) this.#flights.set(key, (flight = this.#begin(key, run)));
+    if (flight === undefined) this.#flights.set(key, (flight = this.#begin(key, signal !== undefined, run)));
     flight.waiters++;
     if (signal === undefined) return flight.promise;
     return this.#waitUnlessAborted(key, flight, signal);
   }
 
-  #begin(key: string, run: (signal: AbortSignal) => Promise<T>): Flight<T> {
-    const controller = new AbortController();
-    const promise = run(controller.signal);
+  #begin(key: string, mayEnd: boolean, run: SharedRun<T>): Flight<T> {
+    const controller = mayEnd ? new AbortController() : undefined;
+    const promise = run(controller?.signal);
     const flight: Flight<T> = { promise, controller, waiters: 0 };
     const land = (): void => this.#land(key, flight);
     promise.then(land, land);
@@ -52,7 +55,7 @@ export class SingleFlight<T> {
         reject(abortReason(signal));
         if (--flight.waiters > 0) return;
         this.#land(key, flight);
-        flight.controller.abort(abortReason(signal));
+        flight.controller?.abort(abortReason(signal));
       };
       signal.addEventListener('abort', leave, { once: true });
       flight.promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));

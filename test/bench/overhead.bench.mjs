@@ -10,7 +10,7 @@ const rows = [];
 {
   const { session, feeds } = await tinySession();
   const all = createEpochly().wrap(session);
-  const observed = createEpochly({ config: { maxLevel: 0 } }).wrap((await tinySession()).session);
+  const observed = createEpochly({ config: { maxLevel: 0 } }).wrap(session);
   const { raw, wrapped, level0 } = await sideBySide({
     raw: () => session.run(feeds()),
     wrapped: () => all.run(feeds()),
@@ -35,7 +35,7 @@ const rows = [];
 
 {
   const session = await openUseLite();
-  const proxy = createEpochly().wrap(await openUseLite());
+  const proxy = createEpochly().wrap(session);
   const next = sentences();
   const { raw, wrapped } = await sideBySide({
     raw: () => session.run(next()),

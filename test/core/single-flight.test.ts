@@ -36,7 +36,7 @@ test('one caller’s abort does not kill the others’ run; the last one’s doe
   const { promise } = deferred<number>();
   let inner: AbortSignal | undefined;
   const [first, second] = [new AbortController(), new AbortController()];
-  const run = (signal: AbortSignal): Promise<number> => ((inner = signal), promise);
+  const run = (signal: AbortSignal | undefined): Promise<number> => ((inner = signal), promise);
   const waits = [flights.share('k', first.signal, run), flights.share('k', second.signal, run)];
   first.abort(new Error('first left'));
   await expect(waits[0]).rejects.toThrow('first left');
@@ -47,16 +47,20 @@ test('one caller’s abort does not kill the others’ run; the last one’s doe
   await expect(flights.share('k', undefined, async () => 3)).resolves.toBe(3);
 });
 
-test('a waiter without a signal never leaves', async () => {
+test.each(['first', 'second'])('a waiter without a signal never leaves, come %s', async (position) => {
   const flights = new SingleFlight<number>();
   const { promise, resolve } = deferred<number>();
   const controller = new AbortController();
-  let inner: AbortSignal | undefined;
-  const stays = flights.share('k', undefined, (signal) => ((inner = signal), promise));
-  const leaves = flights.share('k', controller.signal, () => promise);
+  const inner: (AbortSignal | undefined)[] = [];
+  const join = (signal: AbortSignal | undefined): Promise<number> =>
+    flights.share('k', signal, (given) => (inner.push(given), promise));
+  const signals = position === 'first' ? [undefined, controller.signal] : [controller.signal, undefined];
+  const waits = signals.map(join);
+  const [stays, leaves] = (position === 'first' ? waits : waits.toReversed()) as [Promise<number>, Promise<number>];
   controller.abort(new Error('left'));
   await expect(leaves).rejects.toThrow('left');
-  expect(inner?.aborted).toBe(false);
+  expect(inner).toHaveLength(1);
+  expect(inner[0]?.aborted ?? false).toBe(false);
   resolve(1);
   await expect(stays).resolves.toBe(1);
 });
@@ -76,7 +80,7 @@ test('whatever the order of joins, leaves and answers, everybody gets one answer
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const flights = new SingleFlight<string>();
-      const runs: { answer: () => void; signal: AbortSignal; done: boolean }[] = [];
+      const runs: { answer: () => void; signal: AbortSignal | undefined; done: boolean }[] = [];
       const callers: { key: string; controller: AbortController; result: Promise<string>; left: boolean }[] = [];
       for (const each of steps) {
         if (each.type === 'join') {

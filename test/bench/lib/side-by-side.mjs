@@ -2,13 +2,13 @@
 
 import { measure } from 'mitata';
 
-const ROUNDS = 7;
+const ROUNDS = 21;
 
 /**
  * @param ways name -> asynchronous function to time
  * @returns name -> median over the rounds of the mean time of one call, in microseconds
  */
-export async function sideBySide(ways, { minSamples = 50, minMs = 150 } = {}) {
+export async function sideBySide(ways, { minSamples = 20, minMs = 60 } = {}) {
   const times = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, way] of Object.entries(ways)) {

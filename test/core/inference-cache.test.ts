@@ -1,0 +1,42 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { InferenceCache } from '../../src/cache/inference-cache.ts';
+import type { CacheKey, CacheQuestion } from '../../src/cache/inference-cache.ts';
+import { encodePortable } from '../../src/codec.ts';
+import type { Portable } from '../../src/portable.ts';
+import { portable } from '../helpers/arbitraries.ts';
+
+const slotOf = (cache: InferenceCache, question: CacheQuestion): string => (cache.keyOf(question) as CacheKey).slot;
+const bytesOf = (value: Portable): string => Buffer.from(encodePortable(value)).toString('hex');
+
+test('two questions share a slot exactly where they are equal, short or long', () => {
+  const cache = new InferenceCache();
+  const question = fc.record({
+    modelId: fc.integer({ min: 1, max: 2 }),
+    identity: fc.constantFrom(undefined, '1', 'sha'),
+    entryPoint: fc.constantFrom('', 'run', 'r'),
+    tenant: fc.constantFrom('default', 'a', 'default:a'),
+    args: fc.array(portable, { maxLength: 2 }),
+  });
+  const asValue = ({ modelId, identity, entryPoint, tenant = 'default', args }: CacheQuestion): Portable => [
+    tenant,
+    identity ?? modelId,
+    entryPoint,
+    args,
+  ];
+  fc.assert(
+    fc.property(question, question, fc.nat(600), (a, b, padding) => {
+      const pad = (each: typeof a): CacheQuestion => ({ ...each, args: [...each.args, new Uint8Array(padding)] });
+      const same = bytesOf(asValue(pad(a))) === bytesOf(asValue(pad(b)));
+      expect(slotOf(cache, pad(a)) === slotOf(cache, pad(b))).toBe(same);
+      expect(slotOf(cache, pad(a))).toBe(slotOf(cache, pad(a)));
+    }),
+  );
+});
+
+test('a short question cannot be made to look like the hash of a long one', () => {
+  const cache = new InferenceCache();
+  const long = slotOf(cache, { modelId: 1, entryPoint: 'run', args: [new Uint8Array(4096)] });
+  expect(long).toMatch(/^[0-9a-f]{64}$/);
+  expect(slotOf(cache, { modelId: 1, entryPoint: 'run', args: [long] })).toMatch(/^=/);
+});
