@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 const ort = createRequire(import.meta.url)('onnxruntime-node');
 export const USE_LITE = fileURLToPath(new URL('../../../demo/models/use-lite/model_fp32.onnx', import.meta.url));
 
-export const openUseLite = () => ort.InferenceSession.create(USE_LITE, { intraOpNumThreads: 1 });
+/** One thread by default, which a run of a few tokens is fastest on. */
+export const openUseLite = (options = { intraOpNumThreads: 1 }) => ort.InferenceSession.create(USE_LITE, options);
 
 /** Gives feeds of eight tokens, different ones each time. */
 export function sentences(length = 8) {
