@@ -34,7 +34,12 @@ export class HostClient {
     this.channel = channel;
     this.onFailed = this.#failures.event;
     channel.onMessage((message) => this.#receive(message as HostReply));
-    channel.onExit((reason) => this.fail(new HostError(`The model's host is gone: ${reason} It is being replaced.`)));
+    channel.onExit((reason) => {
+      // It owes nobody an answer any more: nothing is to be waited for before it is ended.
+      this.#unanswered.clear();
+      this.#onIdle?.();
+      this.fail(new HostError(`The model's host is gone: ${reason} It is being replaced.`));
+    });
   }
 
   /** How many answers came so far: a host that is busy for long but answers others is not hung. */

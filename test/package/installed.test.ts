@@ -112,3 +112,16 @@ describe.each(['worker', 'process', 'inline'] as const)(
     });
   },
 );
+
+test.each(['thread', 'process'])('a %s that ends before it answers is an error', async (kind) => {
+  const broken = join(complete, '..', `broken-${kind}`);
+  cpSync(bare, broken, { recursive: true });
+  writeFileSync(join(broken, `node_modules/epochly/dist/platforms/node/host/${kind}-entry.js`), 'process.exit(3);');
+  const program = `
+    import { load } from 'epochly';
+    const error = await load(process.argv[2], { host: '${kind === 'thread' ? 'worker' : kind}' }).catch((each) => each);
+    console.log(JSON.stringify([error.code, error.message]));`;
+  writeFileSync(join(broken, 'main.mjs'), program);
+  const { printed } = await runNode(process.execPath, ['main.mjs', USE_LITE], broken);
+  expect(printed).toEqual(['BACKEND_UNAVAILABLE', expect.stringContaining(`its ${kind} ended (exit code 3)`)]);
+});
