@@ -1,6 +1,6 @@
 /** @module The backends that Node may have. */
 
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { cpus } from 'node:os';
 import type { Backend, BackendInfo } from '../../src/platform.ts';
 
@@ -27,7 +27,7 @@ export async function listBackends(): Promise<readonly BackendInfo[]> {
 
 function builtBackends(): ReadonlySet<string> | undefined {
   try {
-    const { listSupportedBackends } = createRequire(import.meta.url)('onnxruntime-node') as OrtBackends;
+    const { listSupportedBackends } = nodeModule.createRequire(import.meta.url)('onnxruntime-node') as OrtBackends;
     return new Set((listSupportedBackends?.() ?? []).map(({ name }) => name));
   } catch {
     return undefined;

@@ -1,6 +1,6 @@
 /** @module The framework of a host in Node: the peer that the application installed. */
 
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MissingPeerError, UnsupportedOperationError } from '../../../src/errors.ts';
@@ -36,11 +36,14 @@ export async function loadRuntime(framework: HostFramework): Promise<Runtime> {
     }
     case 'transformers': {
       const { path } = resolvePeer('@huggingface/transformers');
-      return createTransformersRuntime((await import(pathToFileURL(path).href)) as TransformersLibrary, {
-        respond: (bytes) =>
-          new Response(bytes as Uint8Array<ArrayBuffer> | undefined, { status: bytes === undefined ? 404 : 200 }),
-        listBackends,
-      });
+      return createTransformersRuntime(
+        (await import(/* webpackIgnore: true */ pathToFileURL(path).href)) as TransformersLibrary,
+        {
+          respond: (bytes) =>
+            new Response(bytes as Uint8Array<ArrayBuffer> | undefined, { status: bytes === undefined ? 404 : 200 }),
+          listBackends,
+        },
+      );
     }
   }
 }
@@ -70,7 +73,7 @@ function requirePeer<Namespace>(name: Peer): { readonly namespace: Namespace; re
 function resolvePeer(name: Peer): { readonly require: NodeJS.Require; readonly path: string } {
   let cause: unknown;
   for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), 'package.json')).href]) {
-    const require = createRequire(from);
+    const require = nodeModule.createRequire(from);
     try {
       return { require, path: require.resolve(name) };
     } catch (error) {

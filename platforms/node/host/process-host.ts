@@ -2,15 +2,16 @@
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { HostError } from '../../../src/errors.ts';
 import type { HostChannel, HostFramework } from '../../../src/host/channel.ts';
 import type { HostRequest } from '../../../src/host/protocol.ts';
 import { CallCounter } from './call-counter.ts';
+import { entryFile } from './entry-file.ts';
 
 /** Opens a child process. It ends with its parent, and like a thread keeps it alive only while it owes it an answer. */
 export async function openProcess(framework: HostFramework): Promise<HostChannel> {
-  const child = fork(fileURLToPath(new URL('./process-entry.js', import.meta.url)), [framework], {
+  const entry = entryFile(new URL(/* webpackIgnore: true */ './process-entry.js', import.meta.url));
+  const child = fork(entry, [framework], {
     // Structured clones, so that typed arrays and bigints arrive as they are.
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

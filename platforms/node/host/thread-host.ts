@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { HostChannel, HostFramework } from '../../../src/host/channel.ts';
 import type { HostRequest } from '../../../src/host/protocol.ts';
 import { CallCounter } from './call-counter.ts';
+import { entryFile } from './entry-file.ts';
 
 /**
  * Opens a thread. It keeps the process alive until its first answer, and then only while it has something to answer.
@@ -11,7 +12,8 @@ import { CallCounter } from './call-counter.ts';
  * channel ends it only when it has answered everything.
  */
 export async function openThread(framework: HostFramework): Promise<HostChannel> {
-  const worker = new Worker(new URL('./thread-entry.js', import.meta.url), {
+  const entry = entryFile(new URL(/* webpackIgnore: true */ './thread-entry.js', import.meta.url));
+  const worker = new Worker(entry, {
     workerData: { framework },
     name: `epochly ${framework}`,
     // Flags of the process (`--input-type`, a test runner's loader) are not the thread's.
