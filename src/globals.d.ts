@@ -52,7 +52,12 @@ declare class Blob {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 declare const performance: { now(): number; readonly timeOrigin: number };
-declare const crypto: { getRandomValues<T extends ArrayBufferView>(array: T): T; randomUUID?(): string };
+declare const crypto: {
+  getRandomValues<T extends ArrayBufferView>(array: T): T;
+  randomUUID?(): string;
+  /** Not on insecure origins. */
+  readonly subtle?: { digest(algorithm: 'SHA-256', data: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> };
+};
 declare function queueMicrotask(task: () => void): void;
 declare const console: { error(...values: unknown[]): void; warn(...values: unknown[]): void };
 declare function structuredClone<T>(value: T): T;

@@ -1,9 +1,18 @@
-/** @module SHA-256 in JavaScript: for small inputs in browsers, and wherever there is no WebCrypto. */
+/** @module SHA-256 by web standards. */
 
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
+/**
+ * SHA-256 of the bytes, as 64 hexadecimal digits (FIPS 180-4): by WebCrypto, and in JavaScript where a page has none, on an
+ * insecure origin. `bytes` may be reused by the caller as soon as this returns.
+ */
+export async function sha256(bytes: Uint8Array): Promise<string> {
+  if (crypto.subtle !== undefined)
+    return toHex(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+  const copy = bytes.slice();
+  return (await import('./sha256.ts')).sha256Hex(copy);
+}
 
-/** SHA-256 of the bytes, as 64 hexadecimal digits (FIPS 180-4). */
-export function sha256Hex(bytes: Uint8Array): string {
-  return bytesToHex(sha256(bytes));
+function toHex(buffer: ArrayBuffer): string {
+  let text = '';
+  for (const byte of new Uint8Array(buffer)) text += byte.toString(16).padStart(2, '0');
+  return text;
 }

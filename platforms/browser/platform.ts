@@ -1,8 +1,8 @@
 /** @module The platform browser: pages and their workers. */
 
 import { createSynchronousContext } from '../../src/context.ts';
+import { sha256 } from '../../src/hash.ts';
 import type { Platform } from '../../src/platform.ts';
-import { digest } from './digest.ts';
 
 export const browserPlatform: Platform = {
   name: 'browser',
@@ -16,7 +16,7 @@ export const browserPlatform: Platform = {
   },
   env: {},
   readConfigFile: () => undefined,
-  digest,
+  digest: sha256,
   // What only load() needs comes with it: chunks of their own for bundlers.
   readModel: async (source, options) => (await import('./read-model.ts')).readModel(source, options),
   openHost: async (options) => (await import('./host/open-host.ts')).openHost(options),

@@ -9,19 +9,19 @@ import {
   isTransformersSource,
 } from '../../src/host/model-sources.ts';
 import type { ModelSource } from '../../src/host/model-sources.ts';
-import { digest } from './digest.ts';
+import { sha256 } from '../../src/hash.ts';
 
 /** Addresses are relative to the page, or to the worker that asks; those of blobs and data are addresses as well. */
 export async function readModel(source: ModelSource, options: ReadOptions): Promise<ModelFiles> {
   if (isTransformersSource(source)) {
     const folder = absolute(source.model);
     const reader = urlReader(folder.endsWith('/') ? folder : `${folder}/`, options);
-    return collectTransformersFiles(reader, digest, options.frameworkOptions);
+    return collectTransformersFiles(reader, sha256, options.frameworkOptions);
   }
   if (typeof source === 'string' || source instanceof URL) {
-    return collectModelFiles(urlReader(absolute(source), options), digest);
+    return collectModelFiles(urlReader(absolute(source), options), sha256);
   }
-  return collectModelFiles(await bytesReader(source), digest);
+  return collectModelFiles(await bytesReader(source), sha256);
 }
 
 function absolute(address: string | URL): string {

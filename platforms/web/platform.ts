@@ -1,7 +1,7 @@
 /** @module The platform of which only web standards are known: everything in memory, no hosts. */
 
 import { UnsupportedOperationError } from '../../src/errors.ts';
-import { sha256Hex } from '../../src/hash.ts';
+import { sha256 } from '../../src/hash.ts';
 import type { Platform } from '../../src/platform.ts';
 import { createSynchronousContext } from '../../src/context.ts';
 
@@ -23,7 +23,7 @@ export const webPlatform: Platform = {
   },
   env: {},
   readConfigFile: () => undefined,
-  digest: sha256Hex,
+  digest: sha256,
   readModel: unsupported,
   openHost: unsupported,
   listBackends: async () => [],

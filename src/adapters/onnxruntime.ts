@@ -10,7 +10,6 @@ import type { CompileOptions, InferenceAdapter, TensorInfo } from './adapter.ts'
 import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
 import { isFrameworkTensor, isOnDevice, TensorClasses } from './framework-tensors.ts';
-import { captureGenerated } from './goldens.ts';
 import { joinRows, splitRows } from './rows.ts';
 import { hasArray, hasMethods, valuesOf } from './shapes.ts';
 
@@ -86,13 +85,15 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
     return compiled;
   },
 
-  captureGolden: (session, n) =>
-    captureGenerated(toTensorInfos(session.inputNames, session.inputMetadata), n, async (feeds) => {
+  async captureGolden(session, n) {
+    const { captureGenerated } = await import('./goldens.ts');
+    return captureGenerated(toTensorInfos(session.inputNames, session.inputMetadata), n, async (feeds) => {
       // onnxruntime reads the fields of what it is fed, whatever its class; `location` is one of them.
       const inputs = Object.entries(feeds).map(([name, tensor]) => [name, { ...tensor, location: 'cpu' }]);
       const output = encode(session, await session.run(Object.fromEntries(inputs)));
       return output && { entryPoint: 'run', args: [feeds], output, source: 'generated' };
-    }),
+    });
+  },
 
   cacheRefusal(_session, { args: [feeds, fetches] }) {
     if (fetches !== undefined && !Array.isArray(fetches) && valuesOf(fetches).some(isFrameworkTensor))

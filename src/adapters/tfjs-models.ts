@@ -1,15 +1,10 @@
-/** @module What can be read from a TensorFlow.js model: its signature, its weights, and whether its answers repeat. */
+/** @module What can be read from a TensorFlow.js model: its signature, whether its weights changed, and whether its answers repeat. */
 
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
-import { encodePortable } from '../codec.ts';
-import type { Portable, TypedArray } from '../portable.ts';
 import type { TensorType } from '../tensor.ts';
 import type { CacheRefusal, TensorInfo } from './adapter.ts';
 import { hasMethods, read, valuesOf } from './shapes.ts';
-import { readTree } from './tfjs-tensors.ts';
 import { isLayersModel } from './tfjs-types.ts';
-import type { GraphModel, TfModel, TfTensor } from './tfjs-types.ts';
+import type { GraphModel, TfModel } from './tfjs-types.ts';
 
 /** Operations of converted graphs that draw their answers. */
 const RANDOM_OPS = /Random|Multinomial|TruncatedNormal/;
@@ -110,7 +105,7 @@ function graphTraits(model: GraphModel): GraphTraits {
 }
 
 /** Its nodes and those of the functions that it calls. */
-function nodesOf(graph: unknown): readonly unknown[] {
+export function nodesOf(graph: unknown): readonly unknown[] {
   return [...valuesOf(read(graph, 'nodes')), ...valuesOf(read(graph, 'functions')).flatMap(nodesOf)];
 }
 
@@ -132,9 +127,13 @@ export function weightsToken(model: TfModel): string | undefined {
   if (known !== undefined && known.parts.length === parts.length && known.parts.every((part, i) => part === parts[i])) {
     return known.token;
   }
-  const token = known && bytesToHex(crypto.getRandomValues(new Uint8Array(16)));
+  const token = known && randomToken();
   states.set(model, { parts, token });
   return token;
+}
+
+function randomToken(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 function partsOf(model: TfModel): readonly unknown[] {
@@ -142,58 +141,4 @@ function partsOf(model: TfModel): readonly unknown[] {
   if (!isLayersModel(model)) return [weights]; // A graph's are replaced as one.
   const variables = valuesOf(weights).map((variable) => read(read(variable, 'val'), 'dataId'));
   return [...model.layers, ...variables];
-}
-
-/** SHA-256 over topology and weights: names, dtypes, shapes and bytes. Undefined where the model does not give them out. */
-export async function hashModel(model: TfModel): Promise<string | undefined> {
-  const topology = describeTopology(model);
-  if (topology === undefined) return undefined;
-  const hash = sha256.create().update(framed(topology));
-  for (const [name, tensor] of namedWeights(model)) {
-    const value = await readTree(tensor);
-    if (value === undefined) return undefined;
-    const { type, dims, data } = value as {
-      readonly type: string;
-      readonly dims: readonly number[];
-      readonly data: Portable;
-    };
-    const isText = Array.isArray(data);
-    hash.update(framed([name, type, dims, isText ? data : (data as TypedArray).byteLength]));
-    // Megabytes of numbers go in as they lie, without a copy.
-    if (!isText) hash.update(bytesOf(data as TypedArray));
-  }
-  return bytesToHex(hash.digest());
-}
-
-/** Bytes in front of which their number stands, so that no two sequences of values give the same bytes. */
-function framed(value: Portable): Uint8Array {
-  const bytes = encodePortable(value);
-  const all = new Uint8Array(4 + bytes.length);
-  new DataView(all.buffer).setUint32(0, bytes.length, true);
-  all.set(bytes, 4);
-  return all;
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-function namedWeights(model: TfModel): readonly (readonly [string, TfTensor])[] {
-  if (isLayersModel(model)) {
-    return model.weights.map((variable) => [variable.originalName ?? variable.name, variable.read()]);
-  }
-  return Object.entries(model.weights).flatMap(([name, tensors]) => tensors.map((tensor) => [name, tensor] as const));
-}
-
-/** Layers and how they are connected, as text: equal weights under another activation are another model. */
-function describeTopology(model: TfModel): string | undefined {
-  try {
-    if (isLayersModel(model)) return JSON.stringify(model.getConfig());
-    const nodes = nodesOf(read(read(model, 'executor'), 'graph'));
-    return JSON.stringify(
-      nodes.map((node) => ['name', 'op', 'inputNames', 'attrParams'].map((key) => read(node, key))),
-    );
-  } catch {
-    return undefined;
-  }
 }

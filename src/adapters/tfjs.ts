@@ -9,9 +9,8 @@ import type { EntryPoint, InferenceAdapter, ModelInfo } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
 import { valuesMatch } from './compare.ts';
-import { captureGenerated } from './goldens.ts';
 import { hasMethods, valuesOf } from './shapes.ts';
-import { describeModel, hashModel, modelRefusal, needsAsync, weightsToken } from './tfjs-models.ts';
+import { describeModel, modelRefusal, needsAsync, weightsToken } from './tfjs-models.ts';
 import { learnTensors, makeTree, readTree, replaceTensors, tensorsIn } from './tfjs-tensors.ts';
 import { currentBackend, isGraphModel, isLayersModel, isTfTensor } from './tfjs-types.ts';
 import type { TfModel, TfTensor } from './tfjs-types.ts';
@@ -65,8 +64,9 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
     // What cannot be read cannot be compared either.
     return wanted !== undefined && valuesMatch(wanted, given, tolerance);
   },
-  hashModel,
-  captureGolden(model, n) {
+  hashModel: async (model) => (await import('./tfjs-hash.ts')).hashModel(model),
+  async captureGolden(model, n) {
+    const { captureGenerated } = await import('./goldens.ts');
     const entryPoint = tfjsAdapter.getEntryPoints(model)[0]?.name as string;
     const { inputs } = describeModel(model);
     return captureGenerated(inputs, n, async (generated) => {

@@ -2,7 +2,7 @@
 
 import type { CacheRefusal } from '../adapters/adapter.ts';
 import { PortableWriter } from '../codec.ts';
-import { sha256Hex } from '../hash.ts';
+import { sha256 } from '../hash.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
 import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
@@ -65,7 +65,7 @@ export interface CacheKey {
 export interface InferenceCacheOptions {
   readonly config?: Partial<CacheConfig> | undefined;
   readonly clock?: Pick<Clock, 'now'> | undefined;
-  /** SHA-256 as hexadecimal digits. Default: in JavaScript. */
+  /** SHA-256 as hexadecimal digits. Default: by web standards, which is later for what is long. */
   readonly digest?: ((bytes: Uint8Array) => MaybePromise<string>) | undefined;
 }
 
@@ -89,7 +89,7 @@ export class InferenceCache {
   #puts = 0;
   #invalidations = 0;
 
-  constructor({ config, clock = performance, digest = sha256Hex }: InferenceCacheOptions = {}) {
+  constructor({ config, clock = performance, digest = sha256 }: InferenceCacheOptions = {}) {
     const { l1Size, l1MaxBytes, ttlSeconds } = { ...DEFAULT_CACHE_CONFIG, ...config };
     this.#digest = digest;
     this.#l1 = new L1Cache({ maxEntries: l1Size, maxBytes: l1MaxBytes, ttlMs: ttlSeconds * 1000, clock });

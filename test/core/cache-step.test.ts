@@ -3,7 +3,7 @@ import { callableAdapter } from '../../src/adapters/callable.ts';
 import { createCacheStep } from '../../src/cache/cache-step.ts';
 import { InferenceCache } from '../../src/cache/inference-cache.ts';
 import type { InferenceCall } from '../../src/call.ts';
-import { sha256Hex } from '../../src/hash.ts';
+import { sha256Hex } from '../../src/sha256.ts';
 
 const model = async (): Promise<unknown> => undefined;
 
