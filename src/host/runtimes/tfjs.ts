@@ -50,10 +50,11 @@ export function createTfjsRuntime(tf: TfNamespace, options: TfjsRuntimeOptions =
         `This host's TensorFlow.js runs on ${tf.getBackend()}; a model on ${backend} needs a host of its own.`,
       );
     }
+    // What is prepared may be what registers the backend.
+    await options.prepare?.(backend);
     if (tf.findBackendFactory(backend) == null) {
       throw new UnsupportedOperationError(`TensorFlow.js has no backend ${backend} here.`);
     }
-    await options.prepare?.(backend);
     if (!(await tf.setBackend(backend)))
       throw new UnsupportedOperationError(`TensorFlow.js could not start its backend ${backend}.`);
     await tf.ready();
