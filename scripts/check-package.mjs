@@ -3,9 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './lib/install.mjs';
+import { coreSize } from './size.mjs';
 
 /** Licences that Apache-2.0 software may depend on without passing on further conditions. */
 const COMPATIBLE = new Set(['Apache-2.0', 'MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0']);
+
+/** Bytes that wrap() may cost, by export condition: minified and compressed. Pages count every one of them; servers do not. */
+const MAX_CORE_BYTES = { browser: 15_000, default: 15_000, node: 30_000 };
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const problems = [];
@@ -18,6 +22,11 @@ for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDepen
 }
 if (JSON.stringify(readFileSync(join(root, 'package-lock.json'), 'utf8')).includes('\\"resolved\\":')) {
   problems.push('package-lock.json records download addresses (npm config: omit-lockfile-registry-resolved)');
+}
+for (const [condition, limit] of Object.entries(MAX_CORE_BYTES)) {
+  const size = await coreSize(condition);
+  console.log(`wrap() under the condition ${condition}: ${size} of ${limit} bytes`);
+  if (size > limit) problems.push(`wrap() takes ${size} bytes under the condition ${condition}: more than ${limit}`);
 }
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);

@@ -1,44 +1,49 @@
-/** How large the package is for a page that imports it: minified and compressed, without what is loaded later. */
+/** `node scripts/size.mjs`: what an application pays for `import { wrap } from 'epochly'`, by export condition. */
 
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
 import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
+const ENTRY = 'virtual:size';
 
-/** Bytes (gzip) of the chunks that `code` needs before it runs; what it imports dynamically is apart. */
-export async function gzippedSize(code, conditions) {
-  const { metafile, outputFiles } = await build({
-    stdin: { contents: code, resolveDir: root },
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    splitting: true,
-    outdir: 'size',
-    write: false,
-    metafile: true,
-    target: 'es2022',
-    external: ['node:*'],
-    conditions,
-    platform: 'neutral',
+/**
+ * Bytes of the chunks that must be there before the first call of wrap(): built by Vite, minified, each compressed by gzip.
+ * What is imported later (load(), the adapter of the framework whose model is wrapped) is not in it.
+ */
+export async function coreSize(condition) {
+  const { output } = await build({
+    root,
+    configFile: false,
+    logLevel: 'error',
+    resolve: { conditions: [condition] },
+    plugins: [
+      {
+        name: 'entry',
+        resolveId: (id) => (id === ENTRY ? ENTRY : undefined),
+        load: (id) => (id === ENTRY ? `import { wrap } from 'epochly'; globalThis.wrap = wrap;` : undefined),
+      },
+    ],
+    build: {
+      write: false,
+      minify: true,
+      target: 'es2022',
+      modulePreload: false,
+      rollupOptions: { input: ENTRY, external: /^node:/ },
+    },
   });
-  const names = new Set();
+  const chunks = new Map(output.filter(({ type }) => type === 'chunk').map((chunk) => [chunk.fileName, chunk]));
+  const needed = new Set();
   const follow = (name) => {
-    if (names.has(name)) return;
-    names.add(name);
-    for (const { kind, path, external } of metafile.outputs[name].imports) {
-      if (kind === 'import-statement' && !external) follow(path);
-    }
+    if (needed.has(name) || !chunks.has(name)) return;
+    needed.add(name);
+    chunks.get(name).imports.forEach(follow);
   };
-  follow('size/stdin.js');
-  const needed = outputFiles.filter(({ path }) => [...names].some((name) => path.endsWith(name)));
-  return needed.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
+  follow([...chunks.values()].find(({ isEntry }) => isEntry).fileName);
+  return [...needed].reduce((sum, name) => sum + gzipSync(chunks.get(name).code, { level: 9 }).length, 0);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const condition of ['browser', 'node', 'default']) {
-    const wrap = await gzippedSize(`import { wrap } from 'epochly'; globalThis.wrap = wrap;`, [condition]);
-    const all = await gzippedSize(`export * from 'epochly';`, [condition]);
-    console.log(`${condition}: wrap ${wrap} bytes, everything ${all} bytes`);
-  }
+  for (const condition of ['browser', 'node', 'default'])
+    console.log(`${condition}: ${await coreSize(condition)} bytes`);
 }

@@ -2,11 +2,8 @@
 
 import './dispose.ts';
 import type { InferenceAdapter } from './adapters/adapter.ts';
-import { hostedAdapter } from './adapters/hosted.ts';
-import { onnxruntimeAdapter } from './adapters/onnxruntime.ts';
+import { BUILT_IN_ADAPTERS } from './adapters/built-in.ts';
 import { AdapterRegistry } from './adapters/registry.ts';
-import { tfjsAdapter } from './adapters/tfjs.ts';
-import { transformersAdapter } from './adapters/transformers.ts';
 import { createCacheStep } from './cache/cache-step.ts';
 import { InferenceCache } from './cache/inference-cache.ts';
 import type { Step } from './call.ts';
@@ -58,7 +55,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   const optimizer = new InferenceOptimizer();
   const cache = new InferenceCache({ config: config.cache, clock: platform.clock, digest: platform.digest });
   const calls = new Emitter<CallEvent>();
-  const adapters = new AdapterRegistry([hostedAdapter, onnxruntimeAdapter, tfjsAdapter, transformersAdapter]);
+  const adapters = new AdapterRegistry(BUILT_IN_ADAPTERS);
   const cacheStep: Step = createCacheStep(cache);
   const wrapper = new ModelWrapper({ platform, config, adapters, cache, profiler, optimizer, calls, cacheStep });
 
@@ -71,9 +68,13 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     wrap: (model, wrapOptions) => wrapper.wrap(model, wrapOptions),
     async load(source, loadOptions = {}) {
       // A chunk of its own for bundlers: who only wraps models does not pay for opening them.
-      const { loadModel } = await import('./load.ts');
+      const { loadModel, hostedAdapter } = await import('./load.ts');
       const hosted = await loadModel(platform, source, loadOptions);
-      return wrapper.wrap(hosted, { identity: hosted.answerIdentity, config: loadOptions.config });
+      return wrapper.wrap(hosted, {
+        adapter: hostedAdapter,
+        identity: hosted.answerIdentity,
+        config: loadOptions.config,
+      });
     },
     registerAdapter: (adapter) => adapters.register(adapter),
     listBackends: () => platform.listBackends(),

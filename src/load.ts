@@ -12,6 +12,7 @@ import type { ModelSource } from './host/model-sources.ts';
 import type { Backend, Platform } from './platform.ts';
 import type { Portable } from './portable.ts';
 
+export { hostedAdapter } from './adapters/hosted.ts';
 export type { ModelSource, TransformersSource } from './host/model-sources.ts';
 
 /** Options of `load()`. */

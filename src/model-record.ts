@@ -1,6 +1,6 @@
 /** @module What is kept of one wrapped model: its number, its count of calls, its way of a call. */
 
-import type { EntryPoint, InferenceAdapter } from './adapters/adapter.ts';
+import type { AdapterDetection, EntryPoint, InferenceAdapter, LazyAdapter } from './adapters/adapter.ts';
 import type { AnswerSource, CallOptions, InferenceCall, ModelCall } from './call.ts';
 import type { InferenceConfig } from './config.ts';
 import { composePipeline, guardCall } from './pipeline.ts';
@@ -15,7 +15,10 @@ export class ModelRecord implements ProxyBehaviour {
   readonly modelId: number = ++lastModelId;
   readonly entryPoints: readonly EntryPoint[];
   readonly #parts: ModelWrapperParts;
-  readonly #adapter: InferenceAdapter;
+  readonly #detection: AdapterDetection;
+  /** Undefined while it is being loaded, and where it could not be. */
+  #adapter: InferenceAdapter | undefined;
+  #loading: Promise<void> | undefined;
   readonly #model: object;
   readonly #identity: string | undefined;
   readonly #pipeline: Pipeline;
@@ -25,13 +28,13 @@ export class ModelRecord implements ProxyBehaviour {
 
   constructor(
     parts: ModelWrapperParts,
-    adapter: InferenceAdapter,
+    adapter: InferenceAdapter | LazyAdapter,
     model: object,
     entryPoints: readonly EntryPoint[],
     options: { readonly identity?: string | undefined; readonly config: InferenceConfig },
   ) {
     this.#parts = parts;
-    this.#adapter = adapter;
+    this.#detection = adapter;
     this.#model = model;
     this.#identity = options.identity;
     this.entryPoints = entryPoints;
@@ -42,6 +45,8 @@ export class ModelRecord implements ProxyBehaviour {
       config: options.config,
     });
     this.#pipeline = composePipeline(decision.steps.cache.on ? [parts.cacheStep] : []);
+    if ('load' in adapter) this.#loading = this.#load(adapter);
+    else this.#adapter = adapter;
   }
 
   callCount(): number {
@@ -65,13 +70,20 @@ export class ModelRecord implements ProxyBehaviour {
     let source: AnswerSource | undefined;
     let error: unknown;
     try {
-      const inference = this.#createCall(call, options, original);
-      const output = await guardCall(this.#parts.platform.clock, options, (guarded) => {
-        inference.options = guarded;
-        return this.#pipeline(inference);
+      return await guardCall(this.#parts.platform.clock, options, async (guarded) => {
+        if (this.#loading !== undefined) await this.#loading;
+        guarded.signal?.throwIfAborted();
+        const adapter = this.#adapter;
+        if (adapter === undefined) {
+          const output = await this.#invoke(call, original);
+          source = 'model';
+          return output;
+        }
+        const inference = this.#createCall(adapter, call, guarded, original);
+        const output = await this.#pipeline(inference);
+        source = inference.source;
+        return output;
       });
-      source = inference.source;
-      return output;
     } catch (thrown) {
       error = thrown;
       throw thrown;
@@ -97,39 +109,55 @@ export class ModelRecord implements ProxyBehaviour {
   }
 
   #split(call: ModelCall, viewOptions: CallOptions): { readonly call: ModelCall; readonly options: CallOptions } {
-    const split = this.#adapter.splitOptions?.(this.#model, call);
+    const split = this.#detection.splitOptions?.(this.#model, call);
     return split === undefined
       ? { call, options: viewOptions }
       : { call: split.call, options: { ...viewOptions, ...split.options } };
   }
 
-  #createCall(call: ModelCall, options: CallOptions, original: () => unknown): InferenceCall {
-    const { platform } = this.#parts;
-    const own = this.#adapter.invoke;
+  /** A failure leaves the model as it is without epochly: called, and observed. */
+  async #load(adapter: LazyAdapter): Promise<void> {
+    try {
+      this.#adapter = await adapter.load();
+    } catch (error) {
+      console.warn(`epochly could not load its adapter for ${adapter.name}, and only observes the model:`, error);
+    }
+    this.#loading = undefined;
+  }
+
+  #createCall(
+    adapter: InferenceAdapter,
+    call: ModelCall,
+    options: CallOptions,
+    original: () => unknown,
+  ): InferenceCall {
+    const own = adapter.invoke;
     return {
       entryPoint: call.entryPoint,
       args: call.args,
       model: this.#model,
       modelId: this.modelId,
       identity: this.#identity !== undefined && this.#mutations > 0 ? undefined : this.#identity,
-      adapter: this.#adapter,
+      adapter,
       options,
       source: 'model',
-      invoke: async (invokeOptions) => {
-        const startedAt = platform.clock.now();
-        const output =
-          own === undefined ? await original() : await own.call(this.#adapter, this.#model, call, invokeOptions);
-        this.#profile(startedAt, call.args, output);
-        return output;
-      },
+      invoke: (invokeOptions) =>
+        this.#invoke(call, own === undefined ? original : () => own.call(adapter, this.#model, call, invokeOptions)),
     };
+  }
+
+  async #invoke(call: ModelCall, run: () => unknown): Promise<unknown> {
+    const startedAt = this.#parts.platform.clock.now();
+    const output = await run();
+    this.#profile(startedAt, call.args, output);
+    return output;
   }
 
   /** Runs of the model itself make its profile; answers from the cache do not. */
   #profile(startedAt: number, inputs: readonly unknown[], outputs: unknown): void {
     this.#parts.profiler.recordCall({
       modelId: this.modelId,
-      adapter: this.#adapter,
+      adapter: this.#detection,
       model: this.#model,
       callTimeMs: this.#parts.platform.clock.now() - startedAt,
       inputs,

@@ -76,6 +76,19 @@ export interface JoinedCall extends ModelCall {
 /** Makes the proxy of a model from its entry points; given to `wrapForward`. */
 export type ProxyFactory = <Model extends object>(model: Model, entryPoints: readonly EntryPoint[]) => Model;
 
+/** What of an adapter is needed to recognise a model and put a proxy around it. */
+export type AdapterDetection<Model extends object = any> = Pick<
+  InferenceAdapter<Model>,
+  'name' | 'detect' | 'getModelClasses' | 'getEntryPoints' | 'wrapForward' | 'splitOptions'
+>;
+
+/**
+ * An adapter of which no more than that is loaded before a model of its is wrapped. The first call waits for the rest.
+ */
+export interface LazyAdapter<Model extends object = any> extends AdapterDetection<Model> {
+  load(): Promise<InferenceAdapter<Model>>;
+}
+
 /**
  * The interface of all framework adapters. Register one with `registerAdapter()`, or give it to one call of `wrap()`.
  * `test` it with the contract suite in `epochly/testing`.

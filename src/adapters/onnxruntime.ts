@@ -11,24 +11,9 @@ import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
 import { isFrameworkTensor, isOnDevice, TensorClasses } from './framework-tensors.ts';
 import { joinRows, splitRows } from './rows.ts';
-import { hasArray, hasMethods, valuesOf } from './shapes.ts';
-
-/** What is used of a session. The metadata came with onnxruntime 1.21; of a session without it less is known. */
-export interface OnnxSession {
-  readonly inputNames: readonly string[];
-  readonly outputNames: readonly string[];
-  readonly inputMetadata?: readonly OnnxValueMetadata[];
-  readonly outputMetadata?: readonly OnnxValueMetadata[];
-  run(...args: readonly unknown[]): Promise<Readonly<Record<string, TensorLike>>>;
-  release(): Promise<void>;
-}
-
-interface OnnxValueMetadata {
-  readonly name: string;
-  readonly isTensor: boolean;
-  readonly type?: string;
-  readonly shape?: readonly (number | string)[];
-}
+import { onnxruntimeDetection } from './onnxruntime-detection.ts';
+import type { OnnxSession, OnnxValueMetadata } from './onnxruntime-detection.ts';
+import { valuesOf } from './shapes.ts';
 
 interface SessionClass {
   create?(...args: readonly unknown[]): Promise<OnnxSession>;
@@ -45,16 +30,7 @@ const classes = new TensorClasses();
  * go unseen: wrap such a model with the cache off.
  */
 export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<OnnxSession>({
-  name: 'onnxruntime',
-  detect: (value) =>
-    hasMethods(value, 'run', 'release', 'startProfiling', 'endProfiling') &&
-    hasArray(value, 'inputNames') &&
-    hasArray(value, 'outputNames'),
-  getModelClasses: () => ['InferenceSession'],
-  getEntryPoints: () => [
-    { name: 'run', kind: 'async' },
-    { name: 'release', kind: 'mutator' },
-  ],
+  ...onnxruntimeDetection,
   getModelInfo(session) {
     const inputs = toTensorInfos(session.inputNames, session.inputMetadata);
     const outputs = toTensorInfos(session.outputNames, session.outputMetadata);

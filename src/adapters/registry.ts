@@ -1,11 +1,13 @@
 /** @module The adapters that are asked, in order, whether a model is theirs. */
 
-import type { InferenceAdapter } from './adapter.ts';
+import type { InferenceAdapter, LazyAdapter } from './adapter.ts';
+
+type AnyAdapter = InferenceAdapter | LazyAdapter;
 
 export class AdapterRegistry {
-  #entries: readonly { readonly adapter: InferenceAdapter }[];
+  #entries: readonly { readonly adapter: AnyAdapter }[];
 
-  constructor(builtIn: readonly InferenceAdapter[]) {
+  constructor(builtIn: readonly AnyAdapter[]) {
     this.#entries = builtIn.map((adapter) => ({ adapter }));
   }
 
@@ -21,7 +23,7 @@ export class AdapterRegistry {
   }
 
   /** The first adapter that recognises the value. One whose `detect` throws does not. */
-  find(value: unknown): InferenceAdapter | undefined {
+  find(value: unknown): AnyAdapter | undefined {
     return this.#entries.find(({ adapter }) => detects(adapter, value))?.adapter;
   }
 
@@ -31,7 +33,7 @@ export class AdapterRegistry {
   }
 }
 
-function detects(adapter: InferenceAdapter, value: unknown): boolean {
+function detects(adapter: AnyAdapter, value: unknown): boolean {
   try {
     return adapter.detect(value);
   } catch {

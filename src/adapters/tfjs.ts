@@ -5,31 +5,17 @@ import type { ModelCall } from '../call.ts';
 import { copyPortable, isPlainObject } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { TensorLike } from '../tensor.ts';
-import type { EntryPoint, InferenceAdapter, ModelInfo } from './adapter.ts';
+import type { InferenceAdapter, ModelInfo } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
 import { valuesMatch } from './compare.ts';
 import { hasMethods, valuesOf } from './shapes.ts';
-import { describeModel, modelRefusal, needsAsync, weightsToken } from './tfjs-models.ts';
+import { tfjsDetection } from './tfjs-detection.ts';
+import { describeModel, modelRefusal } from './tfjs-models.ts';
 import { learnTensors, makeTree, readTree, replaceTensors, tensorsIn } from './tfjs-tensors.ts';
-import { currentBackend, isGraphModel, isLayersModel, isTfTensor } from './tfjs-types.ts';
+import { currentBackend, isLayersModel, isTfTensor } from './tfjs-types.ts';
 import type { TfModel, TfTensor } from './tfjs-types.ts';
-
-const LAYERS_ENTRY_POINTS: readonly EntryPoint[] = [
-  { name: 'predict', kind: 'sync' },
-  { name: 'predictOnBatch', kind: 'sync' },
-  ...mutators('fit', 'fitDataset', 'trainOnBatch', 'setWeights', 'loadWeights', 'add', 'pop', 'dispose'),
-];
-/** Those that wait for the graph come first only where it needs them: TensorFlow.js warns of each call that does not. */
-const SYNC_GRAPH_ENTRY_POINTS: readonly EntryPoint[] = [
-  { name: 'predict', kind: 'sync' },
-  { name: 'execute', kind: 'sync' },
-];
-const ASYNC_GRAPH_ENTRY_POINTS: readonly EntryPoint[] = [
-  { name: 'predictAsync', kind: 'async' },
-  { name: 'executeAsync', kind: 'async' },
-];
-const GRAPH_MUTATORS: readonly EntryPoint[] = mutators('load', 'loadSync', 'dispose');
+import { weightsToken } from './tfjs-weights.ts';
 
 /**
  * The adapter of TensorFlow.js. `predict`, `predictOnBatch` and `execute` stay synchronous and are only observed; `infer()`
@@ -39,10 +25,7 @@ const GRAPH_MUTATORS: readonly EntryPoint[] = mutators('load', 'loadSync', 'disp
  * A custom layer that draws at random also when it does not train goes unseen: wrap such a model with the cache off.
  */
 export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
-  name: 'tfjs',
-  detect: (value) => isLayersModel(value) || isGraphModel(value),
-  getModelClasses: () => ['LayersModel', 'GraphModel'],
-  getEntryPoints: (model) => entryPointsOf(model).filter(({ name }) => hasMethods(model, name)),
+  ...tfjsDetection,
   getModelInfo(model): ModelInfo {
     const { inputs, outputs } = describeModel(model);
     return {
@@ -54,11 +37,6 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
     };
   },
   classifyModel: (model) => tfjsAdapter.getModelInfo(model).modelType,
-  wrapForward(model, createProxy) {
-    weightsToken(model); // What changes them from here on is noticed.
-    return createProxy(model, tfjsAdapter.getEntryPoints(model));
-  },
-
   outputsMatch(expected, actual, tolerance) {
     const [wanted, given] = [replaceTensors(expected), replaceTensors(actual)];
     // What cannot be read cannot be compared either.
@@ -147,17 +125,6 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
   },
   discard: (_model, { args }) => dispose(tensorsIn(args)),
 });
-
-function mutators(...names: readonly string[]): readonly EntryPoint[] {
-  return names.map((name) => ({ name, kind: 'mutator' }));
-}
-
-function entryPointsOf(model: TfModel): readonly EntryPoint[] {
-  if (isLayersModel(model)) return LAYERS_ENTRY_POINTS;
-  return needsAsync(model)
-    ? [...ASYNC_GRAPH_ENTRY_POINTS, ...SYNC_GRAPH_ENTRY_POINTS, ...GRAPH_MUTATORS]
-    : [...SYNC_GRAPH_ENTRY_POINTS, ...ASYNC_GRAPH_ENTRY_POINTS, ...GRAPH_MUTATORS];
-}
 
 /** Any tensor of the model's own, to learn from how its TensorFlow.js makes them. */
 function namedWeight(model: TfModel): unknown {

@@ -2,16 +2,15 @@
 
 import { copyPortable, isPlainObject, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
-import type { CacheRefusal, EntryPoint, InferenceAdapter, ModelType } from './adapter.ts';
+import type { CacheRefusal, InferenceAdapter, ModelType } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { valuesMatch } from './compare.ts';
 import { isOnDevice } from './framework-tensors.ts';
 import { generationRefusal } from './generation.ts';
-import { hasMethods, hasObject, read, someValue, valuesOf } from './shapes.ts';
+import { read, someValue, valuesOf } from './shapes.ts';
+import { isPipeline, transformersDetection } from './transformers-detection.ts';
+import type { TransformersModel } from './transformers-detection.ts';
 import { fromPortable, toPortable } from './transformers-values.ts';
-
-/** What is used of a pipeline or a model: both are called. */
-export type TransformersModel = (...args: readonly unknown[]) => Promise<unknown>;
 
 const TASK_TYPES: Readonly<Record<string, ModelType>> = {
   'feature-extraction': 'embedding',
@@ -66,15 +65,7 @@ const MEDIA = /image|audio|speech|video|depth|object|document|background|mask-ge
  * depends on the model. Give a pipeline an array to have it batched by transformers.js.
  */
 export const transformersAdapter: InferenceAdapter<TransformersModel> = createAdapter<TransformersModel>({
-  name: 'transformers',
-  detect: (value) => typeof value === 'function' && (isPipeline(value) || isModel(value)),
-  getModelClasses: () => ['Pipeline', 'PreTrainedModel'],
-  getEntryPoints: (model) => [
-    ...['', 'forward', 'generate']
-      .filter((name) => name === '' || hasMethods(model, name))
-      .map((name): EntryPoint => ({ name, kind: 'async' })),
-    { name: 'dispose', kind: 'mutator' },
-  ],
+  ...transformersDetection,
   getModelInfo(model) {
     const [session] = valuesOf(read(modelOf(model), 'sessions'));
     const device = read(read(session, 'config'), 'device');
@@ -116,19 +107,6 @@ export const transformersAdapter: InferenceAdapter<TransformersModel> = createAd
   encode: (model, _call, output) => copyPortable(toPortable(model, output)),
   decode: (model, { args }, encoded) => fromPortable(model, encoded, args),
 });
-
-function isPipeline(value: unknown): boolean {
-  return hasMethods(value, '_call', 'dispose') && typeof read(value, 'task') === 'string' && hasModel(value);
-}
-
-/** A pipeline's model is what it calls: mostly a PreTrainedModel, which is a function. */
-function hasModel(value: unknown): boolean {
-  return typeof read(value, 'model') === 'function' || hasObject(value, 'model');
-}
-
-function isModel(value: unknown): boolean {
-  return hasMethods(value, '_call', 'forward', 'dispose') && hasObject(value, 'sessions') && hasObject(value, 'config');
-}
 
 function modelOf(model: TransformersModel): unknown {
   return isPipeline(model) ? read(model, 'model') : model;

@@ -14,7 +14,7 @@ export interface InferenceProfilerOptions {
 /** One run of a model. */
 export interface ProfiledCall {
   readonly modelId: number;
-  readonly adapter: InferenceAdapter;
+  readonly adapter: Pick<InferenceAdapter, 'name'>;
   readonly model: object;
   readonly callTimeMs: number;
   /** Milliseconds on the GPU, where the framework says. */

@@ -6,7 +6,7 @@ import * as node from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { onnxruntimeAdapter as adapter } from '../../src/adapters/onnxruntime.ts';
-import type { OnnxSession } from '../../src/adapters/onnxruntime.ts';
+import type { OnnxSession } from '../../src/adapters/onnxruntime-detection.ts';
 import type { ModelCall } from '../../src/call.ts';
 import { encodePortable } from '../../src/codec.ts';
 import { UnsupportedOperationError } from '../../src/errors.ts';
