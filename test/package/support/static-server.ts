@@ -3,6 +3,7 @@
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
@@ -26,6 +27,8 @@ export interface StaticServerOptions {
   readonly folders?: Readonly<Record<string, string>>;
   /** Headers of every answer, or of those of one path. */
   readonly headers?: (path: string) => Readonly<Record<string, string>>;
+  /** Takes what pages post, to any path. */
+  readonly onPost?: (body: string) => void;
 }
 
 export interface StaticServer {
@@ -43,12 +46,20 @@ export async function serve({
   scripts = {},
   folders = {},
   headers = () => ({}),
+  onPost = () => undefined,
 }: StaticServerOptions): Promise<StaticServer> {
   const missing: string[] = [];
   const requests: string[] = [];
   const server = createServer((request, response) => {
     const path = decodeURIComponent((request.url ?? '/').replace(/\?.*$/, ''));
     requests.push(path);
+    if (request.method === 'POST') {
+      void text(request).then((body) => {
+        onPost(body);
+        response.writeHead(204, headers(path)).end();
+      });
+      return;
+    }
     const send = (type: string): void => {
       response.writeHead(200, { 'Content-Type': type, ...headers(path) });
     };
