@@ -22,6 +22,11 @@ async function build(configuration: Configuration): Promise<void> {
   expect([errors, warnings].flat().map((each) => each?.message)).toEqual([]);
 }
 
+function linkPeer(folder: string): void {
+  const peer = 'node_modules/onnxruntime-node';
+  symlinkSync(join(root, peer), join(folder, peer), 'junction');
+}
+
 test('for the web: a worker opens from what webpack copied, and from the folder that the page says', async () => {
   const { folder } = consumer({
     'src/main.js': program('epochly', '/model.onnx', "location.search ? { workerUrl: '/vendor/workers/' } : {}"),
@@ -41,7 +46,7 @@ test('for the web: a worker opens from what webpack copied, and from the folder 
 
 test('for Node, with the package as an external', async () => {
   const { folder } = consumer({});
-  symlinkSync(join(root, 'node_modules/onnxruntime-node'), join(folder, 'node_modules/onnxruntime-node'), 'junction');
+  linkPeer(folder);
   await build({
     context: folder,
     entry: encoderProgram(folder, 'mjs'),
@@ -57,16 +62,20 @@ test('for Node, with the package as an external', async () => {
   expect(stderr).toBe('');
 });
 
-test('for Node, with the package in the bundle and no peer: it builds, and says what is missing where it is needed', async () => {
+test('for Node, with the package in the bundle and no peer: it builds, runs in place, and says what is missing', async () => {
   const { folder } = consumer({
     'main.mjs': `
       import { callableAdapter, load, wrap } from 'epochly';
-      const model = wrap(async (x) => 2 * x, { adapter: callableAdapter({ deterministic: true }) });
-      const codes = {};
-      for (const host of ['worker', 'process', 'inline']) {
-        await load(process.argv[2], { host }).catch(({ code, message }) => (codes[host] = [code, message]));
+      const twice = wrap(async (x) => 2 * x, { adapter: callableAdapter({ deterministic: true }) });
+      const [model, ...hosts] = process.argv.slice(2);
+      const opened = {};
+      for (const host of hosts) {
+        opened[host] = await load(model, { host }).then(
+          ({ backendReport: { host, warnings } }) => [host, warnings.join()],
+          ({ code, message }) => [code, message],
+        );
       }
-      console.log(JSON.stringify({ answer: await model(21), codes }));`,
+      console.log(JSON.stringify({ answer: await twice(21), opened }));`,
   });
   await build({
     context: folder,
@@ -74,14 +83,18 @@ test('for Node, with the package in the bundle and no peer: it builds, and says 
     target: 'node20',
     output: { path: join(folder, 'built'), filename: 'main.cjs' },
   });
-  const { printed } = await runNode(process.execPath, ['built/main.cjs', USE_LITE], folder);
-  const notThere = ['BACKEND_UNAVAILABLE', expect.stringContaining('as an external package')];
-  expect(printed).toEqual({
+  const run = async (...hosts: readonly string[]): Promise<unknown> =>
+    (await runNode(process.execPath, ['built/main.cjs', USE_LITE, ...hosts], folder)).printed;
+
+  const leaveOut = expect.stringContaining('as an external package');
+  expect(await run('worker', 'process', 'auto')).toEqual({
     answer: 42,
-    codes: {
-      worker: notThere,
-      process: notThere,
-      inline: ['MISSING_PEER', expect.stringContaining('onnxruntime-node')],
+    opened: {
+      worker: ['BACKEND_UNAVAILABLE', leaveOut],
+      process: ['BACKEND_UNAVAILABLE', leaveOut],
+      auto: ['MISSING_PEER', expect.stringContaining('onnxruntime-node')],
     },
   });
+  linkPeer(folder);
+  expect(await run('auto')).toEqual({ answer: 42, opened: { auto: ['inline', leaveOut] } });
 });
