@@ -23,6 +23,7 @@ const NAMES = [
   'InferenceOptimizer',
   'InferenceProfiler',
   'InputError',
+  'MemoryStore',
   'MissingPeerError',
   'ModelLoadError',
   'RequestPriority',

@@ -17,6 +17,7 @@ export function openInline(framework: HostFramework): HostChannel {
     },
     () => loadRuntime(framework),
   );
+  const closed = new Promise<void>((resolve) => port1.once('close', () => resolve()));
   const calls = new CallCounter({ hold: () => port1.ref(), release: () => port1.unref() });
   return {
     kind: 'inline',
@@ -33,12 +34,11 @@ export function openInline(framework: HostFramework): HostChannel {
       port1.unref();
     },
     onExit(listener) {
-      port1.once('close', () => listener('it was closed.'));
+      void closed.then(() => listener('it was closed.'));
     },
-    terminate: () =>
-      new Promise((resolve) => {
-        port1.once('close', resolve);
-        port1.close();
-      }),
+    terminate() {
+      port1.close();
+      return closed;
+    },
   };
 }

@@ -41,7 +41,12 @@ export async function openProcess(framework: HostFramework): Promise<HostChannel
     killable: true,
     post(message) {
       if (!child.connected) return;
-      child.send(message as object);
+      try {
+        child.send(message as object);
+      } catch (cause) {
+        // The serialiser of child processes throws a plain Error.
+        throw Object.assign(new DOMException((cause as Error).message, 'DataCloneError'), { cause });
+      }
       calls.sent(message as HostRequest);
     },
     onMessage(listener) {

@@ -1,0 +1,151 @@
+/** @module What every ByteStore must do, as tests. */
+
+import { afterEach, describe, expect, test } from 'vitest';
+import type { ByteStore } from '../../src/cache/byte-store.ts';
+import { ClosedError } from '../../src/errors.ts';
+import type { MaybePromise } from '../../src/platform.ts';
+
+export interface ByteStoreContractOptions {
+  /** Opens an empty store. */
+  readonly open: () => MaybePromise<ByteStore>;
+  /** Opens another connection to the same one, where it lasts longer than its connection. */
+  readonly reopen?: (store: ByteStore) => MaybePromise<ByteStore>;
+}
+
+const bytes = (...values: readonly number[]): Uint8Array => Uint8Array.from(values);
+/** What stores have stumbled over: nothing, NUL, wildcards of SQL and Redis, quotes, characters beyond the BMP, half of one. */
+const KEYS = [
+  '',
+  ' ',
+  '\0',
+  'a\0b',
+  '%',
+  '_',
+  '*',
+  '?',
+  '[a]',
+  '\\',
+  `'`,
+  '"',
+  ':',
+  'ä',
+  'a\u0308',
+  '💥',
+  '\ud83d',
+  'a'.repeat(900),
+];
+
+/** Tests a store. @example testByteStore('mine', { open: () => new MyStore() }); */
+export function testByteStore(name: string, { open, reopen }: ByteStoreContractOptions): void {
+  const opened: ByteStore[] = [];
+  const openStore = async (): Promise<ByteStore> => {
+    const store = await open();
+    opened.push(store);
+    return store;
+  };
+  const list = async (store: ByteStore, prefix = ''): Promise<readonly string[]> => store.keys(prefix);
+
+  describe(`the ${name} store keeps the contract`, () => {
+    afterEach(async () => {
+      for (const store of opened.splice(0)) await store.close();
+    });
+
+    test('gives back what was put last, and nothing where nothing was', async () => {
+      const store = await openStore();
+      expect(await store.get('a')).toBeUndefined();
+      await store.put('a', bytes(1));
+      await store.put('a', bytes(2, 3));
+      expect(await store.get('a')).toEqual(bytes(2, 3));
+      await store.put('a', bytes());
+      expect(await store.get('a')).toEqual(bytes());
+    });
+
+    test.each(KEYS)('takes the key %j, and no other for it', async (key) => {
+      const store = await openStore();
+      const others = KEYS.filter((each) => each !== key);
+      await store.put(key, bytes(1));
+      for (const other of others) expect(await store.get(other), JSON.stringify(other)).toBeUndefined();
+      for (const other of others) await store.put(other, bytes(2));
+      expect(await store.get(key)).toEqual(bytes(1));
+      expect(await list(store)).toEqual(KEYS.toSorted());
+      await store.delete(key);
+      expect(await list(store)).toEqual(others.toSorted());
+    });
+
+    test('takes values of all bytes, of parts of a buffer, and of a megabyte', async () => {
+      const store = await openStore();
+      const all = Uint8Array.from({ length: 256 }, (_, i) => i);
+      await store.put('part', all.subarray(100, 103));
+      await store.put('all', all);
+      await store.put('large', new Uint8Array(1 << 20).fill(7));
+      expect(await store.get('part')).toEqual(bytes(100, 101, 102));
+      expect(await store.get('all')).toEqual(all);
+      // Byte by byte: comparing a megabyte as values takes seconds.
+      const large = await store.get('large');
+      expect([large?.length, large?.every((byte) => byte === 7)]).toEqual([1 << 20, true]);
+    });
+
+    test('shares no memory with anybody', async () => {
+      const store = await openStore();
+      const given = bytes(1);
+      await store.put('a', given);
+      given[0] = 9;
+      const taken = (await store.get('a')) as Uint8Array;
+      taken[0] = 8;
+      expect(await store.get('a')).toEqual(bytes(1));
+      ((await store.putIfAbsent('a', bytes(3))) as Uint8Array)[0] = 7;
+      expect(await store.get('a')).toEqual(bytes(1));
+    });
+
+    test('deletes by key and by beginning, what is there and what is not', async () => {
+      const store = await openStore();
+      for (const key of ['a', 'a:1', 'a:2', 'a%', 'b', 'A:1']) await store.put(key, bytes(1));
+      await store.delete('none');
+      await store.deletePrefix('none');
+      await store.deletePrefix('a:');
+      expect(await list(store)).toEqual(['A:1', 'a', 'a%', 'b']);
+      await store.deletePrefix('a%');
+      expect(await list(store)).toEqual(['A:1', 'a', 'b']);
+      expect(await list(store, 'a')).toEqual(['a']);
+      await store.deletePrefix('');
+      expect(await list(store)).toEqual([]);
+    });
+
+    test('of several who would be first, one is, and all learn who', async () => {
+      const store = await openStore();
+      const all = await Promise.all([1, 2, 3, 4].map(async (value) => store.putIfAbsent('key', bytes(value))));
+      const kept = await store.get('key');
+      expect(all).toEqual([kept, kept, kept, kept]);
+      expect(await store.putIfAbsent('key', bytes(9))).toEqual(kept);
+    });
+
+    test('once closed it says so', async () => {
+      const store = await openStore();
+      await store.close();
+      await store.close();
+      const calls = [
+        () => store.get('a'),
+        () => store.put('a', bytes(1)),
+        () => store.delete('a'),
+        () => store.keys(''),
+      ];
+      for (const call of calls) await expect((async () => call())()).rejects.toThrow(ClosedError);
+    });
+
+    test.runIf(reopen !== undefined)('another connection sees the same, now and afterwards', async () => {
+      const store = await openStore();
+      const again = async (): Promise<ByteStore> => {
+        const other = await (reopen as NonNullable<typeof reopen>)(store);
+        opened.push(other);
+        return other;
+      };
+      const other = await again();
+      await store.put('a', bytes(1));
+      expect(await other.get('a')).toEqual(bytes(1));
+      expect(await other.putIfAbsent('a', bytes(2))).toEqual(bytes(1));
+      await other.close();
+      await store.close();
+      expect(await (await again()).get('a')).toEqual(bytes(1));
+    });
+  });
+}

@@ -1,0 +1,80 @@
+/** @module What every CacheTier must do, as tests. */
+
+import { afterEach, describe, expect, test } from 'vitest';
+import type { CacheTier } from '../../src/cache/cache-tier.ts';
+import type { MaybePromise } from '../../src/platform.ts';
+
+export interface CacheTierContractOptions {
+  /** Opens an empty tier. */
+  readonly open: () => MaybePromise<CacheTier>;
+  /** Lets so much time pass for the tier. */
+  readonly advance: (ms: number) => MaybePromise<void>;
+}
+
+const bytes = (...values: readonly number[]): Uint8Array => Uint8Array.from(values);
+
+/** Tests a tier. @example testCacheTier('mine', { open: () => new MyTier({ clock }), advance: (ms) => clock.advance(ms) }); */
+export function testCacheTier(name: string, { open, advance }: CacheTierContractOptions): void {
+  const opened: CacheTier[] = [];
+  const openTier = async (): Promise<CacheTier> => {
+    const tier = await open();
+    opened.push(tier);
+    return tier;
+  };
+
+  describe(`the ${name} tier keeps the contract`, () => {
+    afterEach(async () => {
+      for (const tier of opened.splice(0)) await tier.close();
+    });
+
+    test('gives back what was put, counts what it did, and shares no memory', async () => {
+      const tier = await openTier();
+      const given = bytes(1, 2);
+      expect(await tier.get('a')).toBeUndefined();
+      await tier.put('a', given);
+      given[0] = 9;
+      const taken = (await tier.get('a')) as Uint8Array;
+      expect(taken).toEqual(bytes(1, 2));
+      taken[0] = 9;
+      expect(await tier.get('a')).toEqual(bytes(1, 2));
+      await tier.put('a', bytes(3));
+      expect(await tier.get('a')).toEqual(bytes(3));
+      expect(tier.getStats()).toMatchObject({ hits: 3, misses: 1, puts: 2, errors: 0 });
+    });
+
+    test('forgets by key and by beginning, also where a wildcard would catch more', async () => {
+      const tier = await openTier();
+      for (const key of ['t1:a', 't1:b', 't10:a', 't*:a', 't%:a', 'T1:a']) await tier.put(key, bytes(1));
+      await tier.delete('t1:a');
+      expect(await tier.get('t1:a')).toBeUndefined();
+      await tier.clearPrefix('t*:');
+      await tier.clearPrefix('t%:');
+      for (const key of ['t1:b', 't10:a', 'T1:a']) expect(await tier.get(key), key).toEqual(bytes(1));
+      await tier.clearPrefix('t1:');
+      expect(await tier.get('t1:b')).toBeUndefined();
+      for (const key of ['t10:a', 'T1:a']) expect(await tier.get(key), key).toEqual(bytes(1));
+    });
+
+    test('serves an entry until its time is up, and not after', async () => {
+      const tier = await openTier();
+      await tier.put('a', bytes(1), { ttlSeconds: 2 });
+      await advance(1900);
+      expect(await tier.get('a')).toEqual(bytes(1));
+      await advance(200);
+      expect(await tier.get('a')).toBeUndefined();
+      await tier.put('a', bytes(2), { ttlSeconds: 2 });
+      expect(await tier.get('a')).toEqual(bytes(2));
+    });
+
+    test('once closed it misses, and fails nobody', async () => {
+      const tier = await openTier();
+      await tier.put('a', bytes(1));
+      await tier.close();
+      await tier.close();
+      await tier.put('b', bytes(1));
+      expect([await tier.get('a'), await tier.get('b')]).toEqual([undefined, undefined]);
+      await tier.delete('a');
+      await tier.clearPrefix('');
+    });
+  });
+}
