@@ -2,6 +2,7 @@
 
 import type { InferenceAdapter } from './adapters/adapter.ts';
 import { createEpochly } from './create.ts';
+import type { RequestContext } from './context.ts';
 import type { Epochly, EpochlyOptions, LoadedModel } from './create.ts';
 import type { LoadOptions, ModelSource } from './load.ts';
 import type { BackendInfo, Platform } from './platform.ts';
@@ -39,6 +40,13 @@ export interface PlatformBindings {
   registerAdapter(adapter: InferenceAdapter): Disposable;
   /** The backends of this platform, best first, with the device each would run on. */
   listBackends(): Promise<readonly BackendInfo[]>;
+  /**
+   * Runs `task` with `context` as the current one of all calls made in it: in Node through everything that is awaited, in
+   * browsers for what runs at once. There, and wherever else that is not enough: `model.with({ context })`.
+   */
+  runWithContext<T>(context: RequestContext, task: () => T): T;
+  /** The context of the request that is being served here; undefined where there is none. */
+  currentContext(): RequestContext | undefined;
 }
 
 /** Nothing is read or opened before the first call, so that importing the package has no effects. */
@@ -52,5 +60,7 @@ export function bindPlatform(platform: Platform): PlatformBindings {
     load: async (source, options) => sharedEpochly().load(source, options),
     registerAdapter: (adapter) => sharedEpochly().registerAdapter(adapter),
     listBackends: () => platform.listBackends(),
+    runWithContext: (context, task) => platform.runWithContext(context, task),
+    currentContext: () => platform.currentContext(),
   };
 }

@@ -1,6 +1,7 @@
 /** @module One call of a model: what travels along the way of one call. */
 
 import type { InferenceAdapter } from './adapters/adapter.ts';
+import type { RequestContext } from './context.ts';
 
 /** How urgent a call is. */
 export const RequestPriority = { LOW: 0, NORMAL: 1, HIGH: 2, CRITICAL: 3 } as const;
@@ -16,6 +17,8 @@ export interface CallOptions {
   readonly tenant?: string | undefined;
   /** Default `RequestPriority.NORMAL`. */
   readonly priority?: RequestPriority | undefined;
+  /** The request that the call is made for. Default: the current one, of `runWithContext()`. */
+  readonly context?: RequestContext | undefined;
   /** Hosted models only: hand the input buffers over instead of copying them. The caller's arrays become empty. */
   readonly transfer?: boolean | undefined;
 }

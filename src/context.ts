@@ -10,15 +10,17 @@ export interface RequestContext {
   readonly enqueueTime: number;
   /** How many model calls were made for it so far. */
   modelCalls: number;
-  /** Milliseconds spent, by the name of what they were spent on. */
+  /** Milliseconds its calls took, by who answered them ('model', 'l1', 'shared', ...), and 'failed'. Calls at once overlap. */
   readonly timings: Record<string, number>;
   readonly traceId?: string | undefined;
   readonly spanId?: string | undefined;
 }
 
+/** What a context is made from. */
 export interface RequestContextInit {
   readonly endpoint: string;
-  readonly clock: Pick<Clock, 'now'>;
+  /** Default: `performance`. */
+  readonly clock?: Pick<Clock, 'now'> | undefined;
   /** Default: a random UUID. */
   readonly requestId?: string | undefined;
   /** The W3C header of that name; one that is not valid is passed over, as the recommendation asks. */
@@ -26,7 +28,12 @@ export interface RequestContextInit {
 }
 
 /** A context for a request that is being accepted now. */
-export function createRequestContext({ endpoint, clock, requestId, traceparent }: RequestContextInit): RequestContext {
+export function createRequestContext({
+  endpoint,
+  clock = performance,
+  requestId,
+  traceparent,
+}: RequestContextInit): RequestContext {
   return {
     requestId: requestId ?? randomId(),
     endpoint,

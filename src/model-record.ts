@@ -6,7 +6,7 @@ import type { InferenceConfig } from './config.ts';
 import { composePipeline, guardCall } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { ProxyBehaviour } from './proxy.ts';
-import type { ModelWrapperParts } from './wrap.ts';
+import type { CallEvent, ModelWrapperParts } from './wrap.ts';
 
 /** Numbers are unique in the process, also across several epochlys: their caches and metrics may be shared. */
 let lastModelId = 0;
@@ -67,6 +67,7 @@ export class ModelRecord implements ProxyBehaviour {
     this.#calls++;
     const startedAt = this.#parts.platform.clock.now();
     const { call, options } = this.#split({ entryPoint, args }, viewOptions);
+    const context = options.context ?? this.#parts.platform.currentContext();
     let source: AnswerSource | undefined;
     let error: unknown;
     try {
@@ -88,11 +89,16 @@ export class ModelRecord implements ProxyBehaviour {
       error = thrown;
       throw thrown;
     } finally {
-      this.#finished(entryPoint, startedAt, source, error);
+      this.#finished({ entryPoint, source, error, context }, startedAt);
     }
   }
 
-  observe(entryPoint: string, args: readonly unknown[], original: () => unknown): unknown {
+  observe(
+    entryPoint: string,
+    args: readonly unknown[],
+    { context = this.#parts.platform.currentContext() }: CallOptions,
+    original: () => unknown,
+  ): unknown {
     this.#calls++;
     const startedAt = this.#parts.platform.clock.now();
     let error: unknown;
@@ -104,7 +110,7 @@ export class ModelRecord implements ProxyBehaviour {
       error = thrown;
       throw thrown;
     } finally {
-      this.#finished(entryPoint, startedAt, error === undefined ? 'model' : undefined, error);
+      this.#finished({ entryPoint, source: error === undefined ? 'model' : undefined, error, context }, startedAt);
     }
   }
 
@@ -165,9 +171,15 @@ export class ModelRecord implements ProxyBehaviour {
     });
   }
 
-  #finished(entryPoint: string, startedAt: number, source: AnswerSource | undefined, error: unknown): void {
+  #finished(about: Omit<CallEvent, 'modelId' | 'durationMs'>, startedAt: number): void {
     const { calls, platform } = this.#parts;
-    if (!calls.hasListeners) return;
-    calls.emit({ modelId: this.modelId, entryPoint, durationMs: platform.clock.now() - startedAt, source, error });
+    const { source = 'failed', context } = about;
+    if (context === undefined && !calls.hasListeners) return;
+    const durationMs = platform.clock.now() - startedAt;
+    if (context !== undefined) {
+      context.modelCalls++;
+      context.timings[source] = (context.timings[source] ?? 0) + durationMs;
+    }
+    calls.emit({ ...about, modelId: this.modelId, durationMs });
   }
 }

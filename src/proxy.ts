@@ -46,7 +46,7 @@ export interface ProxyBehaviour {
   /** An asynchronous call: the whole way. */
   call(entryPoint: string, args: readonly unknown[], options: CallOptions, original: () => unknown): Promise<unknown>;
   /** A synchronous call: observed. Returns what `original` returns, and throws what it throws. */
-  observe(entryPoint: string, args: readonly unknown[], original: () => unknown): unknown;
+  observe(entryPoint: string, args: readonly unknown[], options: CallOptions, original: () => unknown): unknown;
   /** The weights are about to change, or have changed. */
   mutated(): void;
 }
@@ -95,7 +95,7 @@ function createView<Model extends object>(
       case 'async':
         return behaviour.call(name, args, options, original);
       case 'sync':
-        return behaviour.observe(name, args, original);
+        return behaviour.observe(name, args, options, original);
       case 'mutator':
         return mutate(behaviour, original);
       case undefined:

@@ -5,6 +5,7 @@ import type { AdapterRegistry } from './adapters/registry.ts';
 import type { InferenceCache } from './cache/inference-cache.ts';
 import type { AnswerSource, Step } from './call.ts';
 import type { InferenceConfig } from './config.ts';
+import type { RequestContext } from './context.ts';
 import { UnsupportedModelError } from './errors.ts';
 import type { Emitter } from './events.ts';
 import type { InferenceProfiler } from './metrics/profiler.ts';
@@ -33,6 +34,8 @@ export interface CallEvent {
   readonly source: AnswerSource | undefined;
   /** What it failed with. */
   readonly error: unknown;
+  /** The request that it was made for, where there is one. */
+  readonly context: RequestContext | undefined;
 }
 
 export interface ModelWrapperParts {

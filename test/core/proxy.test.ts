@@ -60,7 +60,7 @@ function wrapped<Model extends object>(
       seen.push({ how: 'call', entryPoint, args, options });
       return original();
     },
-    observe: (entryPoint, args, original) => {
+    observe: (entryPoint, args, _options, original) => {
       seen.push({ how: 'observe', entryPoint, args });
       return original();
     },

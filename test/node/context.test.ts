@@ -2,9 +2,12 @@ import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { callableAdapter } from '../../src/adapters/callable.ts';
 import { createRequestContext, createSynchronousContext } from '../../src/context.ts';
+import { createEpochly } from '../../src/create.ts';
 import { readConfigFile } from '../../platforms/node/config-file.ts';
 import { currentContext, runWithContext } from '../../platforms/node/context.ts';
+import { nodePlatform } from '../../platforms/node/platform.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 
 const clock = createFakeClock();
@@ -73,4 +76,31 @@ test('the configuration file is found from below, and what is wrong in it is sai
   await writeFile(join(folder, 'epochly.config.json'), '[]');
   expect(() => readConfigFile(below)).toThrow(/is an object/);
   await rm(folder, { recursive: true });
+});
+
+test('calls are counted and timed in the context of their request, whichever way it comes', async () => {
+  const model = async (n: number): Promise<number> => {
+    if (n < 0) throw new Error('negative');
+    return n;
+  };
+  const epochly = createEpochly(nodePlatform);
+  const proxy = epochly.wrap(model, { adapter: callableAdapter({ deterministic: true }) });
+  const seen: unknown[] = [];
+  epochly.onCall(({ context }) => seen.push(context?.endpoint));
+  const [one, two] = [createRequestContext({ endpoint: 'one' }), createRequestContext({ endpoint: 'two' })];
+  await Promise.all([
+    runWithContext(one, async () => {
+      await proxy(1);
+      await proxy(1);
+      await proxy(-1).catch(() => undefined);
+    }),
+    proxy.with({ context: two })(2),
+    proxy(3),
+  ]);
+  expect(one.modelCalls).toBe(3);
+  expect(Object.keys(one.timings).toSorted()).toEqual(['failed', 'l1', 'model']);
+  expect(two.modelCalls).toBe(1);
+  expect(Object.keys(two.timings)).toEqual(['model']);
+  expect(two.timings['model']).toBeGreaterThan(0);
+  expect(seen.toSorted()).toEqual(['one', 'one', 'one', 'two', undefined]);
 });
