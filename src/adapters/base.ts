@@ -4,7 +4,7 @@ import { copyPortable, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { GoldenOutput, InferenceAdapter } from './adapter.ts';
 import { valuesMatch } from './compare.ts';
-import { read } from './shapes.ts';
+import { read } from '../shapes.ts';
 
 /** What an adapter has to say for itself; `createAdapter` fills in the rest. */
 export type AdapterParts<Model extends object> = Pick<

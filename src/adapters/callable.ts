@@ -3,7 +3,7 @@
 import type { EntryPoint, InferenceAdapter, ModelType } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import type { AdapterParts } from './base.ts';
-import { hasMethods } from './shapes.ts';
+import { hasMethods } from '../shapes.ts';
 
 /** What epochly is told of a function, or of an object with methods, that it does not know. */
 export interface CallableAdapterOptions<Model extends object> extends Partial<Omit<AdapterParts<Model>, 'name'>> {

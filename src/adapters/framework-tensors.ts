@@ -1,33 +1,16 @@
 /**
- * @module Tensors of onnxruntime's shape, as a framework made them. They are told by their `location`, which epochly's own
- * have none of, and built with the class that was seen on them: the caller's `instanceof` must hold for a kept answer.
+ * @module Tensors of onnxruntime's shape in a framework's own class, which was seen on them: the caller's `instanceof` must
+ * hold for a kept answer.
  */
 
 import { UnsupportedOperationError } from '../errors.ts';
 import { copyPortable } from '../portable.ts';
 import type { TensorLike } from '../tensor.ts';
-import { hasArray, read, someValue } from './shapes.ts';
+import { isFrameworkTensor } from '../device-tensor.ts';
+import { read, someValue } from '../shapes.ts';
 
 /** The class of a framework's tensors. */
 export type TensorConstructor = new (type: string, data: unknown, dims: readonly number[]) => TensorLike;
-
-const IN_MEMORY: ReadonlySet<unknown> = new Set(['cpu', 'cpu-pinned']);
-/** What a disposed tensor says of its place: running with it is an error, which is the framework's to raise. */
-const DISPOSED = 'none';
-
-/** Whether `value` is a framework's tensor, wherever its data is. */
-export function isFrameworkTensor(value: unknown): boolean {
-  return (
-    typeof read(value, 'location') === 'string' && typeof read(value, 'type') === 'string' && hasArray(value, 'dims')
-  );
-}
-
-/** Whether a framework's tensor keeps its data on a GPU or another device. */
-export function isOnDevice(value: unknown): boolean {
-  const location = read(value, 'location');
-  if (location === undefined || location === DISPOSED || IN_MEMORY.has(location)) return false;
-  return isFrameworkTensor(value);
-}
 
 /** The Tensor class of each model, from the first tensor of its that was seen. */
 export class TensorClasses {

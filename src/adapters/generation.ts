@@ -1,7 +1,7 @@
 /** @module Options of text generation that make an answer one of many. */
 
 import type { CacheRefusal } from './adapter.ts';
-import { read, someValue } from './shapes.ts';
+import { read, someValue } from '../shapes.ts';
 
 /**
  * Why a call with these options cannot be cached: it draws its answer (`do_sample`, with one beam or several), or it calls

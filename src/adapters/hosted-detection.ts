@@ -4,7 +4,7 @@ import type { CallOptions } from '../call.ts';
 import { ClosedError } from '../errors.ts';
 import type { HostedModel, RunOptions } from '../host/hosted-model.ts';
 import type { AdapterDetection } from './adapter.ts';
-import { read } from './shapes.ts';
+import { read } from '../shapes.ts';
 
 const MARK = Symbol.for('epochly.hosted');
 

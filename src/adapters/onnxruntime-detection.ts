@@ -2,7 +2,7 @@
 
 import type { TensorLike } from '../tensor.ts';
 import type { AdapterDetection } from './adapter.ts';
-import { hasArray, hasMethods } from './shapes.ts';
+import { hasArray, hasMethods } from '../shapes.ts';
 
 /** What is used of a session. The metadata came with onnxruntime 1.21; of a session without it less is known. */
 export interface OnnxSession {

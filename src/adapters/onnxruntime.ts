@@ -9,11 +9,12 @@ import type { TensorLike, TensorType } from '../tensor.ts';
 import type { CompileOptions, InferenceAdapter, TensorInfo } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
-import { isFrameworkTensor, isOnDevice, TensorClasses } from './framework-tensors.ts';
+import { isFrameworkTensor, isOnDevice } from '../device-tensor.ts';
+import { TensorClasses } from './framework-tensors.ts';
 import { joinRows, splitRows } from './rows.ts';
 import { onnxruntimeDetection } from './onnxruntime-detection.ts';
 import type { OnnxSession, OnnxValueMetadata } from './onnxruntime-detection.ts';
-import { valuesOf } from './shapes.ts';
+import { valuesOf } from '../shapes.ts';
 
 interface SessionClass {
   create?(...args: readonly unknown[]): Promise<OnnxSession>;

@@ -1,7 +1,7 @@
 /** @module LayersModel and GraphModel of TensorFlow.js: what is needed to put a proxy around one. */
 
 import type { AdapterDetection, EntryPoint } from './adapter.ts';
-import { hasMethods } from './shapes.ts';
+import { hasMethods } from '../shapes.ts';
 import { graphTraits } from './tfjs-graphs.ts';
 import { isGraphModel, isLayersModel } from './tfjs-types.ts';
 import type { TfModel } from './tfjs-types.ts';

@@ -1,7 +1,7 @@
 /** @module What the operations in a GraphModel's graph tell of it. */
 
 import type { CacheRefusal } from './adapter.ts';
-import { read, valuesOf } from './shapes.ts';
+import { read, valuesOf } from '../shapes.ts';
 import type { GraphModel } from './tfjs-types.ts';
 
 /** Operations of converted graphs that draw their answers. */

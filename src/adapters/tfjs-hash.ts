@@ -3,7 +3,7 @@
 import { encodePortable } from '../codec.ts';
 import type { Portable, TypedArray } from '../portable.ts';
 import { sha256Hex } from '../sha256.ts';
-import { read } from './shapes.ts';
+import { read } from '../shapes.ts';
 import { nodesOf } from './tfjs-graphs.ts';
 import { readTree } from './tfjs-tensors.ts';
 import { isLayersModel } from './tfjs-types.ts';

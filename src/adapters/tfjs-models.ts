@@ -2,7 +2,7 @@
 
 import type { TensorType } from '../tensor.ts';
 import type { CacheRefusal, TensorInfo } from './adapter.ts';
-import { hasMethods, read, valuesOf } from './shapes.ts';
+import { hasMethods, read, valuesOf } from '../shapes.ts';
 import { graphTraits } from './tfjs-graphs.ts';
 import { isLayersModel } from './tfjs-types.ts';
 import type { TfModel } from './tfjs-types.ts';

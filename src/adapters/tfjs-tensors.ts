@@ -6,7 +6,7 @@ import { isPlainObject, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import { isTensorLike, Tensor } from '../tensor.ts';
 import type { TensorLike } from '../tensor.ts';
-import { read, someValue, valuesOf } from './shapes.ts';
+import { read, someValue, valuesOf } from '../shapes.ts';
 import { currentBackend, isTfTensor } from './tfjs-types.ts';
 import type { TfTensor } from './tfjs-types.ts';
 

@@ -1,6 +1,6 @@
 /** @module What is used of TensorFlow.js's models and tensors, by shape. */
 
-import { hasArray, hasMethods, read } from './shapes.ts';
+import { hasArray, hasMethods, read } from '../shapes.ts';
 
 export interface TfTensor {
   readonly dtype: string;

@@ -1,6 +1,6 @@
 /** @module Whether a TensorFlow.js model's weights are still those that it had. */
 
-import { read, valuesOf } from './shapes.ts';
+import { read, valuesOf } from '../shapes.ts';
 import { isLayersModel } from './tfjs-types.ts';
 import type { TfModel } from './tfjs-types.ts';
 

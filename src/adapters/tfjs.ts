@@ -9,7 +9,7 @@ import type { InferenceAdapter, ModelInfo } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
 import { valuesMatch } from './compare.ts';
-import { hasMethods, valuesOf } from './shapes.ts';
+import { hasMethods, valuesOf } from '../shapes.ts';
 import { tfjsDetection } from './tfjs-detection.ts';
 import { describeModel, modelRefusal } from './tfjs-models.ts';
 import { learnTensors, makeTree, readTree, replaceTensors, tensorsIn } from './tfjs-tensors.ts';

@@ -1,7 +1,7 @@
 /** @module Pipelines and models of transformers.js: what is needed to put a proxy around one. */
 
 import type { AdapterDetection, EntryPoint } from './adapter.ts';
-import { hasMethods, hasObject, read } from './shapes.ts';
+import { hasMethods, hasObject, read } from '../shapes.ts';
 
 /** What is used of a pipeline or a model: both are called. */
 export type TransformersModel = (...args: readonly unknown[]) => Promise<unknown>;

@@ -5,8 +5,9 @@ import { copyPortable, isPlainObject, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import { isTensorLike } from '../tensor.ts';
 import type { TensorLike } from '../tensor.ts';
-import { isFrameworkTensor, TensorClasses } from './framework-tensors.ts';
-import { hasMethods, read } from './shapes.ts';
+import { isFrameworkTensor } from '../device-tensor.ts';
+import { TensorClasses } from './framework-tensors.ts';
+import { hasMethods, read } from '../shapes.ts';
 
 type ImageClass = new (data: unknown, width: number, height: number, channels: number) => object;
 type Fields = Readonly<Record<string, Portable>>;

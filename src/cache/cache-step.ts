@@ -1,5 +1,7 @@
 /** @module The cache on the way of a call: key, L1, single flight, the model, L1. */
 
+import { isOnDevice } from '../device-tensor.ts';
+import { someValue } from '../shapes.ts';
 import type { InferenceCall, Step } from '../call.ts';
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
@@ -73,7 +75,7 @@ async function runOnce(
   const encoded = await call.adapter.encode(call.model, call, output);
   const portable = encoded !== undefined;
   if (portable) cache.write(key, encoded);
-  else cache.countRefusal('not_portable');
+  else cache.countRefusal(someValue(output, isOnDevice, 4) ? 'gpu_resident' : 'not_portable');
   return { output, claimed: false, encoded, portable };
 }
 
