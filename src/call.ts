@@ -39,6 +39,8 @@ export interface InferenceCall extends ModelCall {
   options: CallOptions;
   /** Where the answer came from, set by the step that gave it; 'model' until a step says otherwise. */
   source: AnswerSource;
+  /** When the caller's deadline passes, on the platform's clock; undefined where there is none. */
+  readonly deadlineAt: number | undefined;
   /** Calls the model itself, with the arguments as they stand; the innermost step. */
   readonly invoke: (options: CallOptions) => Promise<unknown>;
 }

@@ -5,6 +5,8 @@ import type { InferenceAdapter } from './adapters/adapter.ts';
 import { BUILT_IN_ADAPTERS } from './adapters/built-in.ts';
 import { AdapterRegistry } from './adapters/registry.ts';
 import { createCacheStep } from './cache/cache-step.ts';
+import type { BatchedModels } from './batching/batched-models.ts';
+import type { BatcherStats } from './batching/batch-stats.ts';
 import { InferenceCache } from './cache/inference-cache.ts';
 import type { Step } from './call.ts';
 import { InferenceConfig } from './config.ts';
@@ -36,6 +38,8 @@ export interface Epochly {
   readonly onCall: EventSource<CallEvent>;
   wrap<Model extends object>(model: Model, options?: WrapOptions): InferenceProxy<Model>;
   load(source: ModelSource, options?: LoadOptions & Pick<WrapOptions, 'config'>): Promise<LoadedModel>;
+  /** How the calls of a model are batched; undefined for one that is not, or was not called yet. */
+  getBatchStats(modelId: number): BatcherStats | undefined;
   /** Adds an adapter; it is asked before those registered earlier. Disposing removes it. */
   registerAdapter(adapter: InferenceAdapter): Disposable;
   /** The backends of this platform, best first, with the device each would run on. */
@@ -57,7 +61,22 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   const calls = new Emitter<CallEvent>();
   const adapters = new AdapterRegistry(BUILT_IN_ADAPTERS);
   const cacheStep: Step = createCacheStep(cache);
-  const wrapper = new ModelWrapper({ platform, config, adapters, cache, profiler, optimizer, calls, cacheStep });
+  let batched: BatchedModels | undefined;
+  const wrapper = new ModelWrapper({
+    platform,
+    config,
+    adapters,
+    cache,
+    profiler,
+    optimizer,
+    calls,
+    cacheStep,
+    batching: async () => {
+      const { BatchedModels } = await import('./batching/batched-models.ts');
+      return (batched ??= new BatchedModels(platform));
+    },
+    forgetBatching: (modelId) => batched?.forget(modelId),
+  });
 
   return {
     config,
@@ -76,6 +95,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
         config: loadOptions.config,
       });
     },
+    getBatchStats: (modelId) => batched?.getStats(modelId),
     registerAdapter: (adapter) => adapters.register(adapter),
     listBackends: () => platform.listBackends(),
   };

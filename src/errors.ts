@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'INPUT'
   | 'MISSING_PEER'
   | 'MODEL_LOAD'
+  | 'QUEUE_FULL'
   | 'UNSUPPORTED_MODEL'
   | 'UNSUPPORTED_OPERATION';
 
@@ -94,65 +95,6 @@ export class InputError extends RangeError implements Coded {
   }
 }
 
-/** The model failed while it ran. `cause` is the framework's own error. */
-export class InferenceError extends EpochlyError {
-  override readonly name: string = 'InferenceError';
-  constructor(message: string, options?: EpochlyErrorOptions) {
-    super('INFERENCE', message, options);
-  }
-}
-
-/** The model could not be read or is not a model: missing, truncated, refused by the server. */
-export class ModelLoadError extends EpochlyError {
-  override readonly name: string = 'ModelLoadError';
-  constructor(message: string, options?: EpochlyErrorOptions) {
-    super('MODEL_LOAD', message, options);
-  }
-}
-
-/** The model that was read is not the one that was asked for. */
-export class IdentityMismatchError extends EpochlyError {
-  override readonly name: string = 'IdentityMismatchError';
-  readonly expected: string;
-  readonly actual: string;
-  constructor(expected: string, actual: string, message?: string) {
-    super(
-      'IDENTITY_MISMATCH',
-      message ??
-        `The model's SHA-256 is ${actual}, not ${expected} as expected. The file is not the one you pinned: check where it comes from, or update the expected hash.`,
-    );
-    this.expected = expected;
-    this.actual = actual;
-  }
-}
-
-/** No backend opened the model. `attempts` says what was tried and why each was refused. */
-export class BackendUnavailableError extends EpochlyError {
-  override readonly name: string = 'BackendUnavailableError';
-  readonly attempts: readonly BackendAttempt[];
-  constructor(message: string, attempts: readonly BackendAttempt[], options?: EpochlyErrorOptions) {
-    super('BACKEND_UNAVAILABLE', message, options);
-    this.attempts = attempts;
-  }
-}
-
-/** One backend that was tried, in order; `reason` is absent where it opened. */
-export interface BackendAttempt {
-  readonly backend: string;
-  readonly opened: boolean;
-  readonly reason?: string;
-  /** Milliseconds the attempt took. */
-  readonly durationMs: number;
-}
-
-/** The host of the model (its worker, thread or process) died, hung or lost its device. It is being replaced. */
-export class HostError extends EpochlyError {
-  override readonly name: string = 'HostError';
-  constructor(message: string, options?: EpochlyErrorOptions) {
-    super('HOST_FAILED', message, options);
-  }
-}
-
 /** The call did not finish within its `deadlineMs`. */
 export class DeadlineExceededError extends EpochlyError {
   override readonly name: string = 'DeadlineExceededError';
@@ -168,20 +110,6 @@ export class ClosedError extends EpochlyError {
   override readonly name: string = 'ClosedError';
   constructor(message = 'The model is closed. Load it again to use it.') {
     super('CLOSED', message);
-  }
-}
-
-/** An optional peer dependency is not installed; the message names it and the versions that work. */
-export class MissingPeerError extends EpochlyError {
-  override readonly name: string = 'MissingPeerError';
-  readonly packageName: string;
-  constructor(packageName: string, versions: string, options?: EpochlyErrorOptions) {
-    super(
-      'MISSING_PEER',
-      `This needs the package ${packageName} (${versions}), which could not be loaded. Install it: npm install ${packageName}`,
-      options,
-    );
-    this.packageName = packageName;
   }
 }
 

@@ -58,6 +58,16 @@ declare const crypto: {
   /** Not on insecure origins. */
   readonly subtle?: { digest(algorithm: 'SHA-256', data: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> };
 };
+declare function setTimeout(task: () => void, delayMs: number): unknown;
+declare function clearTimeout(timer: unknown): void;
+declare class MessagePort extends EventTarget {
+  start(): void;
+  postMessage(message: unknown): void;
+}
+declare class MessageChannel {
+  readonly port1: MessagePort;
+  readonly port2: MessagePort;
+}
 declare function queueMicrotask(task: () => void): void;
 declare const console: { error(...values: unknown[]): void; warn(...values: unknown[]): void };
 declare function structuredClone<T>(value: T): T;

@@ -3,6 +3,8 @@
 export { callableAdapter } from './adapters/callable.ts';
 export type { CallableAdapterOptions } from './adapters/callable.ts';
 export type {
+  BatchKeyParts,
+  BatchRefusal,
   CacheRefusal,
   CompileOptions,
   EntryPoint,
@@ -12,11 +14,17 @@ export type {
   ModelInfo,
   ModelType,
   ProxyFactory,
+  SequencePadding,
   TensorInfo,
 } from './adapters/adapter.ts';
 export { createAdapter } from './adapters/base.ts';
 export type { AdapterParts } from './adapters/base.ts';
 export type { BatchKey } from './batching/batch-key.ts';
+export type { BatcherStats, BatchQueueStats } from './batching/batch-stats.ts';
+export type { CostPoint } from './batching/cost-curve.ts';
+export { DynamicMicroBatcher } from './batching/dynamic-micro-batcher.ts';
+export type { BatchInferOptions, DynamicMicroBatcherOptions } from './batching/dynamic-micro-batcher.ts';
+export type { MicroBatcherConfig } from './batching/micro-batcher-config.ts';
 export type { PlatformBindings } from './bind-platform.ts';
 export type { ByteStore } from './cache/byte-store.ts';
 export type { CacheTier, TierStats } from './cache/cache-tier.ts';
@@ -41,21 +49,25 @@ export { createRequestContext } from './context.ts';
 export type { RequestContext } from './context.ts';
 export type { Epochly, EpochlyOptions, LoadedModel } from './create.ts';
 export {
-  BackendUnavailableError,
   ClosedError,
   ConfigError,
   DeadlineExceededError,
   EpochlyError,
-  HostError,
-  IdentityMismatchError,
-  InferenceError,
   InputError,
-  MissingPeerError,
-  ModelLoadError,
   UnsupportedModelError,
   UnsupportedOperationError,
 } from './errors.ts';
-export type { BackendAttempt, ErrorCode } from './errors.ts';
+export {
+  BackendUnavailableError,
+  HostError,
+  IdentityMismatchError,
+  InferenceError,
+  MissingPeerError,
+  ModelLoadError,
+  QueueFullError,
+} from './model-errors.ts';
+export type { ErrorCode } from './errors.ts';
+export type { BackendAttempt } from './model-errors.ts';
 export type { EventSource } from './events.ts';
 export type { BackendReport, HostedModel, RunOptions } from './host/hosted-model.ts';
 export type { LoadProgress } from './host/model-files.ts';

@@ -1,7 +1,8 @@
 /** @module load(source): reads a model, and opens it in a host on the first backend that takes it. */
 
-import { abortReason, BackendUnavailableError, ConfigError, EpochlyError, IdentityMismatchError } from './errors.ts';
-import type { BackendAttempt } from './errors.ts';
+import { abortReason, ConfigError, EpochlyError } from './errors.ts';
+import { BackendUnavailableError, IdentityMismatchError } from './model-errors.ts';
+import type { BackendAttempt } from './model-errors.ts';
 import type { HostFramework, HostKind } from './host/channel.ts';
 import { HostClient } from './host/host-client.ts';
 import { HostedModel } from './host/hosted-model.ts';

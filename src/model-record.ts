@@ -1,7 +1,7 @@
 /** @module What is kept of one wrapped model: its number, its count of calls, its way of a call. */
 
 import type { AdapterDetection, EntryPoint, InferenceAdapter, LazyAdapter } from './adapters/adapter.ts';
-import type { AnswerSource, CallOptions, InferenceCall, ModelCall } from './call.ts';
+import type { AnswerSource, CallOptions, InferenceCall, ModelCall, Step } from './call.ts';
 import type { InferenceConfig } from './config.ts';
 import { composePipeline, guardCall } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -21,7 +21,7 @@ export class ModelRecord implements ProxyBehaviour {
   #loading: Promise<void> | undefined;
   readonly #model: object;
   readonly #identity: string | undefined;
-  readonly #pipeline: Pipeline;
+  #pipeline: Pipeline;
   #calls = 0;
   /** How often the weights changed: an identity names the weights as they were at first. */
   #mutations = 0;
@@ -44,8 +44,10 @@ export class ModelRecord implements ProxyBehaviour {
       identity: options.identity,
       config: options.config,
     });
-    this.#pipeline = composePipeline(decision.steps.cache.on ? [parts.cacheStep] : []);
-    if ('load' in adapter) this.#loading = this.#load(adapter);
+    const steps = decision.steps.cache.on ? [parts.cacheStep] : [];
+    this.#pipeline = composePipeline(steps);
+    if (decision.steps.batching.on) this.#loading = this.#load(adapter, options.config, steps);
+    else if ('load' in adapter) this.#loading = this.#load(adapter);
     else this.#adapter = adapter;
   }
 
@@ -80,7 +82,8 @@ export class ModelRecord implements ProxyBehaviour {
           source = 'model';
           return output;
         }
-        const inference = this.#createCall(adapter, call, guarded, original);
+        const deadlineAt = options.deadlineMs === undefined ? undefined : startedAt + options.deadlineMs;
+        const inference = this.#createCall(adapter, call, guarded, deadlineAt, original);
         const output = await this.#pipeline(inference);
         source = inference.source;
         return output;
@@ -121,10 +124,26 @@ export class ModelRecord implements ProxyBehaviour {
       : { call: split.call, options: { ...viewOptions, ...split.options } };
   }
 
-  /** A failure leaves the model as it is without epochly: called, and observed. */
-  async #load(adapter: LazyAdapter): Promise<void> {
+  /** The rest of an adapter, and batching for a configuration. A failure leaves the model as it is: called, and observed. */
+  async #load(
+    adapter: InferenceAdapter | LazyAdapter,
+    config?: InferenceConfig,
+    steps: readonly Step[] = [],
+  ): Promise<void> {
     try {
-      this.#adapter = await adapter.load();
+      const loaded = 'load' in adapter ? await adapter.load() : adapter;
+      if (config !== undefined) {
+        const batching = await this.#parts.batching();
+        const step = batching.add({
+          modelId: this.modelId,
+          model: this.#model,
+          adapter: loaded,
+          config: config.batching,
+          observe: (call, requests, run) => this.#invoke(call, run, requests),
+        });
+        this.#pipeline = composePipeline([...steps, step]);
+      }
+      this.#adapter = loaded;
     } catch (error) {
       console.warn(`epochly could not load its adapter for ${adapter.name}, and only observes the model:`, error);
     }
@@ -135,6 +154,7 @@ export class ModelRecord implements ProxyBehaviour {
     adapter: InferenceAdapter,
     call: ModelCall,
     options: CallOptions,
+    deadlineAt: number | undefined,
     original: () => unknown,
   ): InferenceCall {
     const own = adapter.invoke;
@@ -147,20 +167,21 @@ export class ModelRecord implements ProxyBehaviour {
       adapter,
       options,
       source: 'model',
+      deadlineAt,
       invoke: (invokeOptions) =>
         this.#invoke(call, own === undefined ? original : () => own.call(adapter, this.#model, call, invokeOptions)),
     };
   }
 
-  async #invoke(call: ModelCall, run: () => unknown): Promise<unknown> {
+  async #invoke(call: ModelCall, run: () => unknown, batchSize?: number): Promise<unknown> {
     const startedAt = this.#parts.platform.clock.now();
     const output = await run();
-    this.#profile(startedAt, call.args, output);
+    this.#profile(startedAt, call.args, output, batchSize);
     return output;
   }
 
   /** Runs of the model itself make its profile; answers from the cache do not. */
-  #profile(startedAt: number, inputs: readonly unknown[], outputs: unknown): void {
+  #profile(startedAt: number, inputs: readonly unknown[], outputs: unknown, batchSize?: number): void {
     this.#parts.profiler.recordCall({
       modelId: this.modelId,
       adapter: this.#detection,
@@ -168,6 +189,7 @@ export class ModelRecord implements ProxyBehaviour {
       callTimeMs: this.#parts.platform.clock.now() - startedAt,
       inputs,
       outputs,
+      batchSize,
     });
   }
 

@@ -65,13 +65,19 @@ export class InferenceOptimizer {
         ? 'equal calls have equal answers, unless the adapter says otherwise of one'
         : 'cache.enabled is false',
     };
+    const batching = allowed('batching') ?? {
+      on: config.batching.enabled,
+      reason: config.batching.enabled
+        ? 'where a batch answers as its calls do alone, and was measured to pay'
+        : 'batching.enabled is false',
+    };
     const decision: OptimizationDecision = {
       modelId,
       framework,
-      level: cache.on ? 1 : 0,
+      level: batching.on ? 2 : cache.on ? 1 : 0,
       steps: {
         cache,
-        batching: allowed('batching') ?? NOT_YET,
+        batching,
         compilation: allowed('compilation') ?? NOT_YET,
         lossy: allowed('lossy') ?? NOT_YET,
       },

@@ -14,8 +14,10 @@ export interface Clock {
   now(): number;
   /** Milliseconds since the Unix epoch. */
   epochNow(): number;
-  /** Calls `task` once after `delayMs`; disposing cancels it. Does not keep a Node process alive. */
-  after(delayMs: number, task: () => void): Disposable;
+  /** Calls `task` once after `delayMs`; disposing cancels it. Keeps a Node process alive only where `keepsAlive` is true. */
+  after(delayMs: number, task: () => void, keepsAlive?: boolean): Disposable;
+  /** Calls `task` in the next turn of the event loop, after all that this turn has settled. */
+  soon(task: () => void): void;
 }
 
 /** Where inference can run. */
@@ -37,6 +39,8 @@ export interface BackendInfo {
 export interface Platform {
   readonly name: 'browser' | 'node' | 'web';
   readonly clock: Clock;
+  /** The memory of this process, in bytes, where it can be asked: what is used, and what is left of it. */
+  readonly memory?: (() => { readonly usedBytes: number; readonly availableBytes: number }) | undefined;
   /** Environment variables; empty in browsers. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The configuration file's content (`epochly` in package.json, or epochly.config.json); undefined where there is none. */

@@ -2,6 +2,7 @@
 
 import type { InferenceAdapter } from './adapters/adapter.ts';
 import type { AdapterRegistry } from './adapters/registry.ts';
+import type { BatchedModels } from './batching/batched-models.ts';
 import type { InferenceCache } from './cache/inference-cache.ts';
 import type { AnswerSource, Step } from './call.ts';
 import type { InferenceConfig } from './config.ts';
@@ -47,6 +48,9 @@ export interface ModelWrapperParts {
   readonly optimizer: InferenceOptimizer;
   readonly calls: Emitter<CallEvent>;
   readonly cacheStep: Step;
+  /** Loaded with the first model that is batched. */
+  readonly batching: () => Promise<BatchedModels>;
+  readonly forgetBatching: (modelId: number) => void;
 }
 
 export class ModelWrapper {
@@ -60,6 +64,7 @@ export class ModelWrapper {
     this.#forgotten = new FinalizationRegistry(({ modelId, hasIdentity }) => {
       parts.profiler.forget(modelId);
       parts.optimizer.forget(modelId);
+      parts.forgetBatching(modelId);
       // Answers that are kept by an identity serve the next model of the same.
       if (!hasIdentity) parts.cache.invalidateModel(modelId);
     });

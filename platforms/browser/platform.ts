@@ -1,19 +1,13 @@
 /** @module The platform browser: pages and their workers. */
 
 import { createSynchronousContext } from '../../src/context.ts';
+import { systemClock } from '../../src/clock.ts';
 import { sha256 } from '../../src/hash.ts';
 import type { Platform } from '../../src/platform.ts';
 
 export const browserPlatform: Platform = {
   name: 'browser',
-  clock: {
-    now: () => performance.now(),
-    epochNow: () => Date.now(),
-    after(delayMs, task) {
-      const timer = setTimeout(task, delayMs);
-      return { [Symbol.dispose]: () => clearTimeout(timer) };
-    },
-  },
+  clock: systemClock,
   env: {},
   readConfigFile: () => undefined,
   digest: sha256,

@@ -7,11 +7,13 @@ import { currentContext, runWithContext } from './context.ts';
 import { digest } from './digest.ts';
 import { openHost } from './host/open-host.ts';
 import { listBackends } from './list-backends.ts';
+import { memory } from './memory.ts';
 import { readModel } from './read-model.ts';
 
 export const nodePlatform: Platform = {
   name: 'node',
   clock: nodeClock,
+  memory,
   env: process.env,
   readConfigFile: () => readConfigFile(process.cwd()),
   digest,

@@ -4,7 +4,8 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { abortReason, ModelLoadError } from '../../src/errors.ts';
+import { abortReason } from '../../src/errors.ts';
+import { ModelLoadError } from '../../src/model-errors.ts';
 import { isHttp, urlReader } from '../../src/host/fetch-model.ts';
 import type { ModelFiles, ReadOptions } from '../../src/host/model-files.ts';
 import {

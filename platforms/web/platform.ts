@@ -1,6 +1,7 @@
 /** @module The platform of which only web standards are known: everything in memory, no hosts. */
 
 import { UnsupportedOperationError } from '../../src/errors.ts';
+import { systemClock } from '../../src/clock.ts';
 import { sha256 } from '../../src/hash.ts';
 import type { Platform } from '../../src/platform.ts';
 import { createSynchronousContext } from '../../src/context.ts';
@@ -13,14 +14,7 @@ const unsupported = async (): Promise<never> => {
 
 export const webPlatform: Platform = {
   name: 'web',
-  clock: {
-    now: () => performance.now(),
-    epochNow: () => Date.now(),
-    after(delayMs, task) {
-      const timer = setTimeout(task, delayMs);
-      return { [Symbol.dispose]: () => clearTimeout(timer) };
-    },
-  },
+  clock: systemClock,
   env: {},
   readConfigFile: () => undefined,
   digest: sha256,

@@ -73,6 +73,34 @@ export interface JoinedCall extends ModelCall {
   readonly sizes: readonly number[];
 }
 
+/** What of a batch key an adapter knows. */
+export type BatchKeyParts = Omit<BatchKey, 'modelId'>;
+
+/** Why calls are not batched. */
+export type BatchRefusal =
+  /** The model declares its first dimension fixed, or as that of a sequence. */
+  | 'fixed_batch_dimension'
+  /** More was given than inputs: outputs to fill, options. */
+  | 'more_than_inputs'
+  /** The inputs do not fit the model, are not in memory, or have no rows. */
+  | 'unfit_inputs'
+  /** Nothing is known of how its calls could be joined. */
+  | 'unknown';
+
+/** Sequences of several lengths in one batch: padded where the model's mask says what is padding. */
+export interface SequencePadding<Model extends object = any> {
+  /** The key that calls of all lengths share that are padded to `bucketOf(length)`; undefined where a call cannot be padded. */
+  key(
+    model: Model,
+    call: ModelCall,
+    bucketOf: (length: number) => number,
+  ): { readonly key: BatchKeyParts; readonly length: number; readonly bucket: number } | undefined;
+  /** The call with its sequences padded to `length`, and the padding masked out. */
+  pad(model: Model, call: ModelCall, length: number): ModelCall;
+  /** The answer of a call that was padded to `length`, without what belongs to the padding. */
+  unpad(model: Model, call: ModelCall, answer: unknown, length: number): unknown;
+}
+
 /** Makes the proxy of a model from its entry points; given to `wrapForward`. */
 export type ProxyFactory = <Model extends object>(model: Model, entryPoints: readonly EntryPoint[]) => Model;
 
@@ -147,8 +175,8 @@ export interface InferenceAdapter<Model extends object = any> {
   /** Only for models that honour call options (a signal, a deadline) themselves: calls the model with them. */
   invoke?(model: Model, call: ModelCall, options: CallOptions): Promise<unknown>;
 
-  /** Which calls of the model may share a batch with this one; undefined where it cannot be batched. */
-  batchKey(model: Model, call: ModelCall): Omit<BatchKey, 'modelId'> | undefined;
+  /** Which calls of the model may share a batch with this one; or why it cannot be batched. */
+  batchKey(model: Model, call: ModelCall): BatchKeyParts | BatchRefusal;
   /** One call for all of `calls`, which have equal batch keys, in their order. */
   join(model: Model, calls: readonly ModelCall[]): JoinedCall;
   /**
@@ -157,6 +185,14 @@ export interface InferenceAdapter<Model extends object = any> {
    * @throws RangeError where the answer has not a row for each row of the joined call: the model cannot be batched.
    */
   split(model: Model, joined: JoinedCall, output: unknown): readonly unknown[];
-  /** Frees what `join` made, where the joined call failed. Only for frameworks whose tensors are freed by hand. */
-  discard?(model: Model, joined: JoinedCall): void;
+  /** How many rows a call has: the first dimension of its inputs. Default 1. */
+  rowsOf?(model: Model, call: ModelCall): number;
+  /** The call with inputs that stay as they are now, whatever the caller does to its own. Default: a copy of plain data. */
+  retain?(model: Model, call: ModelCall): ModelCall;
+  /** Frees the tensors in arguments that were retained or joined, or in an answer that nobody gets. Default: nothing. */
+  free?(model: Model, value: unknown): void;
+  /** How many runs of a model may be under way at once. Default: any number, and one batch. */
+  concurrency?(model: Model): number;
+  /** Only for models of sequences, whose calls can be padded to a common length. */
+  readonly padding?: SequencePadding<Model>;
 }

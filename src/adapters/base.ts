@@ -35,7 +35,7 @@ export function createAdapter<Model extends object>(parts: AdapterParts<Model>):
     encodeInputs: (_model, { args }) => (isPortable(args) ? (args as readonly Portable[]) : undefined),
     encode: (_model, _call, output) => (isPortable(output) ? copyPortable(output) : undefined),
     decode: (_model, _call, encoded) => copyPortable(encoded),
-    batchKey: () => undefined,
+    batchKey: () => 'unknown',
     join: () => {
       throw new TypeError(`The ${parts.name} adapter does not join calls.`);
     },

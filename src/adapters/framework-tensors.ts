@@ -7,6 +7,7 @@ import { UnsupportedOperationError } from '../errors.ts';
 import { copyPortable } from '../portable.ts';
 import type { TensorLike } from '../tensor.ts';
 import { isFrameworkTensor } from '../device-tensor.ts';
+import type { MakeTensor } from './rows.ts';
 import { read, someValue } from '../shapes.ts';
 
 /** The class of a framework's tensors. */
@@ -24,7 +25,8 @@ export class TensorClasses {
       value,
       (each) => {
         const candidate = isFrameworkTensor(each) ? read(each, 'constructor') : undefined;
-        if (typeof candidate !== 'function') return false;
+        // A plain object with the fields of a tensor is of nobody's class.
+        if (typeof candidate !== 'function' || candidate === Object) return false;
         found = candidate as TensorConstructor;
         return true;
       },
@@ -48,4 +50,13 @@ export class TensorClasses {
     const { type, data, dims } = copyPortable(value);
     return new Tensor(type, data, dims);
   }
+
+  /** Makes tensors of the model's framework around data; plain ones where none of that framework was seen. */
+  maker(model: object, hint: unknown): MakeTensor {
+    const Tensor = this.learn(model, hint);
+    return Tensor === undefined ? makePlain : (type, data, dims) => new Tensor(type, data, dims);
+  }
 }
+
+/** onnxruntime reads the fields of what it is fed, whatever its class; `location` is one of them. */
+export const makePlain: MakeTensor = (type, data, dims) => ({ type, data, dims, location: 'cpu' }) as TensorLike;

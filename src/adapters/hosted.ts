@@ -1,11 +1,22 @@
 /** @module Models opened by load(), which live in a host. */
 
+import type { ModelCall } from '../call.ts';
 import type { HostedModel, RunOptions } from '../host/hosted-model.ts';
-import { isPlainObject } from '../portable.ts';
-import type { InferenceAdapter } from './adapter.ts';
+import { copyPortable, isPlainObject, isPortable } from '../portable.ts';
+import type { BatchKeyParts, BatchRefusal, InferenceAdapter } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { generationRefusal } from './generation.ts';
 import { hostedDetection } from './hosted-detection.ts';
+import {
+  BatchKeyMemo,
+  joinFeeds,
+  padFeeds,
+  paddedKey,
+  rowsOfFeeds,
+  splitAnswer,
+  unpadAnswer,
+} from './tensor-batches.ts';
+import type { Feeds } from './tensor-batches.ts';
 
 export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<HostedModel>({
   ...hostedDetection,
@@ -21,6 +32,32 @@ export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<Hosted
     const [inputs, parameters] = args;
     return generationRefusal(isPlainObject(parameters) ? parameters : {}, inputs);
   },
+  batchKey,
+  rowsOf: (_model, call) => rowsOfFeeds(call),
+  join(_model, calls) {
+    const { feeds, sizes } = joinFeeds(calls);
+    return { entryPoint: 'run', args: [feeds], sizes };
+  },
+  split: (_model, { sizes }, output) => splitAnswer(output, sizes),
+  // What is no plain data is refused by the model itself.
+  retain: (_model, call) =>
+    isPortable(call.args) ? { ...call, args: copyPortable(call.args) as readonly unknown[] } : call,
+  // One in the host, and one on its way there.
+  concurrency: () => 2,
+  padding: {
+    key: (model, call, bucketOf) =>
+      model.framework === 'onnxruntime'
+        ? paddedKey(model, call, (padded) => batchKey(model, padded), bucketOf)
+        : undefined,
+    pad: (_model, call, length) => padFeeds(call, length),
+    unpad: (model, call, answer, length) => unpadAnswer(model, call, answer as Feeds, length),
+  },
   invoke: (model, { args }, options) =>
     model.run(args[0] as never, { ...options, parameters: args[1] as RunOptions['parameters'] }),
 });
+
+const keys = new BatchKeyMemo();
+
+function batchKey(model: HostedModel, call: ModelCall): BatchKeyParts | BatchRefusal {
+  return model.framework === 'transformers' ? 'unknown' : keys.key(model, model, call);
+}

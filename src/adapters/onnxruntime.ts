@@ -1,28 +1,36 @@
 /** @module InferenceSession of onnxruntime-web, onnxruntime-node, or any twin of that shape. */
 
-import type { BatchKey } from '../batching/batch-key.ts';
-import type { ModelCall } from '../call.ts';
 import { UnsupportedOperationError } from '../errors.ts';
-import { copyPortable } from '../portable.ts';
+import type { ModelCall } from '../call.ts';
+import { copyPortable, isPlainObject } from '../portable.ts';
+import type { Portable } from '../portable.ts';
 import { isTensorLike } from '../tensor.ts';
 import type { TensorLike, TensorType } from '../tensor.ts';
-import type { CompileOptions, InferenceAdapter, TensorInfo } from './adapter.ts';
+import type { BatchKeyParts, BatchRefusal, CompileOptions, InferenceAdapter, TensorInfo } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
 import { isFrameworkTensor, isOnDevice } from '../device-tensor.ts';
-import { TensorClasses } from './framework-tensors.ts';
-import { joinRows, splitRows } from './rows.ts';
+import { makePlain, TensorClasses } from './framework-tensors.ts';
+import {
+  BatchKeyMemo,
+  joinFeeds,
+  padFeeds,
+  paddedKey,
+  rowsOfFeeds,
+  splitAnswer,
+  unpadAnswer,
+} from './tensor-batches.ts';
+import type { Feeds, Signature } from './tensor-batches.ts';
 import { onnxruntimeDetection } from './onnxruntime-detection.ts';
 import type { OnnxSession, OnnxValueMetadata } from './onnxruntime-detection.ts';
-import { valuesOf } from '../shapes.ts';
+import { read, valuesOf } from '../shapes.ts';
 
 interface SessionClass {
   create?(...args: readonly unknown[]): Promise<OnnxSession>;
 }
 
-type Feeds = Readonly<Record<string, TensorLike>>;
-
 const classes = new TensorClasses();
+const signatures = new WeakMap<object, Signature>();
 
 /**
  * The adapter of ONNX Runtime. `run(feeds, fetches?, options?)` is its entry point; a released session forgets its answers.
@@ -65,8 +73,7 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
   async captureGolden(session, n) {
     const { captureGenerated } = await import('./goldens.ts');
     return captureGenerated(toTensorInfos(session.inputNames, session.inputMetadata), n, async (feeds) => {
-      // onnxruntime reads the fields of what it is fed, whatever its class; `location` is one of them.
-      const inputs = Object.entries(feeds).map(([name, tensor]) => [name, { ...tensor, location: 'cpu' }]);
+      const inputs = Object.entries(feeds).map(([name, { type, data, dims }]) => [name, makePlain(type, data, dims)]);
       const output = encode(session, await session.run(Object.fromEntries(inputs)));
       return output && { entryPoint: 'run', args: [feeds], output, source: 'generated' };
     });
@@ -90,25 +97,56 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
   },
 
   batchKey,
+  rowsOf: (_session, call) => rowsOfFeeds(call),
   join(session, calls) {
-    const feeds = calls.map((call) => call.args[0] as Feeds);
-    const joined = session.inputNames.map((name) => {
-      const rows = joinRows(feeds.map((each) => each[name] as TensorLike));
-      return [name, classes.learn(session, feeds) ? classes.make(session, rows, feeds) : rows];
-    });
-    const sizes = feeds.map((each) => each[session.inputNames[0] as string]?.dims[0] as number);
-    return { entryPoint: 'run', args: [Object.fromEntries(joined)], sizes };
+    const { feeds, sizes } = joinFeeds(calls, classes.maker(session, calls[0]?.args));
+    return { entryPoint: 'run', args: [feeds], sizes };
   },
-  split(session, { sizes }, output) {
-    const answers = sizes.map((): Record<string, TensorLike> => ({}));
-    for (const [name, value] of Object.entries(output as Feeds)) {
-      splitRows(value, sizes).forEach((rows, i) => {
-        (answers[i] as Record<string, TensorLike>)[name] = classes.make(session, rows, output);
-      });
+  split: (session, { sizes }, output) => splitAnswer(output, sizes, classes.maker(session, output)),
+  retain(_session, call) {
+    const [feeds, ...rest] = call.args;
+    if (!isPlainObject(feeds)) return call;
+    const copies: Record<string, unknown> = {};
+    for (const name of Object.keys(feeds)) {
+      const value: unknown = feeds[name];
+      copies[name] = isTensorLike(value) ? plainCopy(value) : value;
     }
-    return answers;
+    return { ...call, args: [copies, ...rest] };
+  },
+  // In browsers a second run that begins before the first has ended is an error; in Node it waits its turn.
+  concurrency: (session) => (typeof read(read(session, 'handler'), 'sessionId') === 'number' ? 1 : 2),
+  padding: {
+    key: (session, call, bucketOf) =>
+      paddedKey(signatureOf(session), call, (padded) => batchKey(session, padded), bucketOf),
+    pad: (_session, call, length) => padFeeds(call, length, makePlain),
+    unpad: (session, call, answer, length) =>
+      unpadAnswer(signatureOf(session), call, answer as Feeds, length, classes.maker(session, answer)),
   },
 });
+
+const keys = new BatchKeyMemo();
+
+function batchKey(session: OnnxSession, call: ModelCall): BatchKeyParts | BatchRefusal {
+  return call.entryPoint === 'run' ? keys.key(session, signatureOf(session), call) : 'unknown';
+}
+
+/** What onnxruntime takes as well as a tensor of its own class. */
+function plainCopy(value: TensorLike): TensorLike {
+  const { type, data, dims } = value;
+  return makePlain(type, copyPortable(data as Portable), dims.slice());
+}
+
+function signatureOf(session: OnnxSession): Signature {
+  let signature = signatures.get(session);
+  if (signature === undefined) {
+    const [inputs, outputs] = [
+      toTensorInfos(session.inputNames, session.inputMetadata),
+      toTensorInfos(session.outputNames, session.outputMetadata),
+    ];
+    signatures.set(session, (signature = { inputs, outputs }));
+  }
+  return signature;
+}
 
 function encode(session: OnnxSession, output: unknown): Feeds | undefined {
   if (typeof output !== 'object' || output === null) return undefined;
@@ -119,37 +157,6 @@ function encode(session: OnnxSession, output: unknown): Feeds | undefined {
     copy[name] = copyPortable(value);
   }
   return copy;
-}
-
-/**
- * Calls share a batch where every input and output declares an open first dimension that is no sequence's, all feeds are in
- * memory with the same number of rows, and nothing but feeds was given.
- */
-function batchKey(session: OnnxSession, { entryPoint, args }: ModelCall): Omit<BatchKey, 'modelId'> | undefined {
-  const { inputMetadata = [], outputMetadata = [], inputNames } = session;
-  if (entryPoint !== 'run' || inputMetadata.length === 0 || outputMetadata.length === 0) return undefined;
-  if (![...inputMetadata, ...outputMetadata].every(hasRows)) return undefined;
-  if (new Set(inputMetadata.map(({ shape }) => shape?.[0])).size !== 1) return undefined;
-  if (args.slice(1).some((arg) => arg !== undefined)) return undefined;
-  const feeds = args[0] as Feeds;
-  if (valuesOf(feeds).length !== inputNames.length) return undefined;
-  const values = inputNames.toSorted().map((name) => feeds[name]);
-  const rows = values[0]?.dims[0];
-  if (rows === undefined || rows === 0) return undefined;
-  if (!values.every((value) => isTensorLike(value) && value.dims[0] === rows)) return undefined;
-  return {
-    endpoint: entryPoint,
-    inputShapeBucket: values.flatMap((value) => [-1, ...(value as TensorLike).dims.slice(1)]),
-    dtype: values.map((value) => (value as TensorLike).type).join(),
-  };
-}
-
-/** Names of first dimensions along which a model computes across, and not row by row. */
-const NO_BATCH = /seq|len|time|frame|token|step|height|width|chan|point|box|num|position/i;
-
-function hasRows({ isTensor, shape }: OnnxValueMetadata): boolean {
-  const first = shape?.[0];
-  return isTensor && (first === -1 || (typeof first === 'string' && !NO_BATCH.test(first)));
 }
 
 function toTensorInfos(

@@ -3,11 +3,17 @@
 import { Tensor } from '../tensor.ts';
 import type { TensorData, TensorLike } from '../tensor.ts';
 
+/** Makes a tensor around data, without a copy. */
+export type MakeTensor = (type: string, data: unknown, dims: readonly number[]) => TensorLike;
+
+/** Tensors of epochly's own class. */
+export const makeOwn: MakeTensor = (type, data, dims) => new Tensor(type as never, data as never, dims);
+
 /** Joins tensors of equal types and of equal dims but for the first. */
-export function joinRows(tensors: readonly TensorLike[]): TensorLike {
+export function joinRows(tensors: readonly TensorLike[], make: MakeTensor): TensorLike {
   const [first] = tensors as [TensorLike, ...TensorLike[]];
   const rows = tensors.reduce((sum, each) => sum + (each.dims[0] as number), 0);
-  return new Tensor(first.type, joinData(tensors.map((each) => each.data)) as never, [rows, ...first.dims.slice(1)]);
+  return make(first.type, joinData(tensors.map((each) => each.data)), [rows, ...first.dims.slice(1)]);
 }
 
 function joinData(parts: readonly TensorData[]): TensorData {
@@ -27,7 +33,7 @@ function joinData(parts: readonly TensorData[]): TensorData {
  * Splits a tensor into consecutive runs of rows, each with memory of its own.
  * @throws RangeError where its first dimension is not the sum of `sizes`: the model mixes or reduces its rows.
  */
-export function splitRows(tensor: TensorLike, sizes: readonly number[]): readonly TensorLike[] {
+export function splitRows(tensor: TensorLike, sizes: readonly number[], make: MakeTensor): readonly TensorLike[] {
   const rows = sizes.reduce((sum, each) => sum + each, 0);
   if (tensor.dims[0] !== rows) {
     throw new RangeError(`A joined call of ${rows} rows was answered with dims [${tensor.dims.join(', ')}].`);
@@ -38,6 +44,6 @@ export function splitRows(tensor: TensorLike, sizes: readonly number[]): readonl
     const end = start + size * rowLength;
     const data = tensor.data.slice(start, end);
     start = end;
-    return new Tensor(tensor.type, data as never, [size, ...tensor.dims.slice(1)]);
+    return make(tensor.type, data, [size, ...tensor.dims.slice(1)]);
   });
 }

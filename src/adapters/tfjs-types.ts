@@ -11,6 +11,7 @@ export interface TfTensor {
   bytes(): Promise<unknown>;
   dispose(): void;
   /** Only where the chained operations are registered, which the package `@tensorflow/tfjs` does. */
+  clone?(): TfTensor;
   concat?(others: readonly TfTensor[], axis: number): TfTensor;
   gather?(indices: readonly number[], axis: number): TfTensor;
 }

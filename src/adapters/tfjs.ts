@@ -1,11 +1,10 @@
 /** @module LayersModel and GraphModel of TensorFlow.js. */
 
-import type { BatchKey } from '../batching/batch-key.ts';
 import type { ModelCall } from '../call.ts';
 import { copyPortable, isPlainObject } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { TensorLike } from '../tensor.ts';
-import type { InferenceAdapter, ModelInfo } from './adapter.ts';
+import type { BatchKeyParts, BatchRefusal, InferenceAdapter, ModelInfo } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { classifyBySignature } from './classify.ts';
 import { valuesMatch } from './compare.ts';
@@ -123,7 +122,17 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
       dispose([...tensorsIn(output), ...tensorsIn(joined.args)]);
     }
   },
-  discard: (_model, { args }) => dispose(tensorsIn(args)),
+  rowsOf: (_model, { args }) => tensorsIn(args[0])[0]?.shape[0] ?? 1,
+  // A clone shares the memory of a tensor, which never changes, and outlives it.
+  retain: (_model, call) => ({
+    ...call,
+    args: mapTensors(call.args, (tensor) =>
+      tensor.clone === undefined ? tensor : tensor.clone(),
+    ) as readonly unknown[],
+  }),
+  free: (_model, value) => dispose(tensorsIn(value)),
+  // Kernels run one after another, whatever is asked of them.
+  concurrency: () => 1,
 });
 
 /** Any tensor of the model's own, to learn from how its TensorFlow.js makes them. */
@@ -141,17 +150,20 @@ function encode(model: TfModel, output: unknown): Promise<Portable | undefined> 
  * Calls share a batch where the model declares an open first dimension of every input and output, and nothing but inputs
  * was given, in the same form: a tensor, an array of them, or tensors by name.
  */
-function batchKey(model: TfModel, { entryPoint, args }: ModelCall): Omit<BatchKey, 'modelId'> | undefined {
-  if (!entryPoint.startsWith('predict') || args.slice(1).some((arg) => arg !== undefined)) return undefined;
+function batchKey(model: TfModel, { entryPoint, args }: ModelCall): BatchKeyParts | BatchRefusal {
+  if (!entryPoint.startsWith('predict')) return 'unknown';
+  if (args.slice(1).some((arg) => arg !== undefined)) return 'more_than_inputs';
   const { inputs, outputs } = describeModel(model);
-  if (inputs.length === 0 || ![...inputs, ...outputs].every(({ dims }) => dims?.[0] === -1)) return undefined;
+  if (inputs.length === 0) return 'unknown';
+  if (![...inputs, ...outputs].every(({ dims }) => dims?.[0] === -1)) return 'fixed_batch_dimension';
   const [given] = args;
   const tensors = tensorsIn(given);
   const rows = tensors[0]?.shape[0];
-  if (tensors.length !== inputs.length || rows === undefined || rows === 0) return undefined;
-  if (!tensors.every((tensor) => tensor.shape[0] === rows && hasMethods(tensor, 'concat', 'gather'))) return undefined;
+  if (tensors.length !== inputs.length || rows === undefined || rows === 0) return 'unfit_inputs';
+  if (!tensors.every((tensor) => tensor.shape[0] === rows && hasMethods(tensor, 'concat', 'gather')))
+    return 'unfit_inputs';
   const names = isTfTensor(given) ? [''] : Object.keys(given as object);
-  if (names.length !== tensors.length) return undefined;
+  if (names.length !== tensors.length) return 'unfit_inputs';
   return {
     endpoint: entryPoint,
     inputShapeBucket: tensors.flatMap(({ shape }) => [-1, ...shape.slice(1)]),

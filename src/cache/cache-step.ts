@@ -6,7 +6,11 @@ import type { InferenceCall, Step } from '../call.ts';
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { CacheKey, CacheQuestion, InferenceCache } from './inference-cache.ts';
+import { EpochlyError } from '../errors.ts';
 import { SingleFlight } from './single-flight.ts';
+
+/** Errors that say something of a caller, and nothing of the question. */
+const ITS_OWN = ['DEADLINE_EXCEEDED', 'QUEUE_FULL'] as const;
 
 /** What a shared run gives: the answer, for one of its waiters, and its form to make the others' copies of. */
 interface Shared {
@@ -44,9 +48,19 @@ export function createCacheStep(cache: InferenceCache): Step {
     }
     const joined = flights.has(key.slot);
     if (joined) cache.countShared();
-    const shared = await flights.share(key.slot, call.options.signal, (signal) =>
-      runOnce(cache, key, call, next, signal),
-    );
+    let shared: Shared;
+    try {
+      shared = await flights.share(key.slot, call.options.signal, (signal) => runOnce(cache, key, call, next, signal));
+    } catch (error) {
+      // Refused for whoever began it, by a deadline or a place in the queue that was theirs: asked again on one's own.
+      if (
+        joined &&
+        call.options.signal?.aborted !== true &&
+        ITS_OWN.some((code) => EpochlyError.isInstance(error, code))
+      )
+        return next(call);
+      throw error;
+    }
     if (joined) call.source = 'shared';
     if (!shared.claimed) {
       shared.claimed = true;

@@ -1,6 +1,7 @@
 /** @module Reads a model's files over HTTP. */
 
-import { abortReason, ModelLoadError } from '../errors.ts';
+import { abortReason } from '../errors.ts';
+import { ModelLoadError } from '../model-errors.ts';
 import type { ReadOptions } from './model-files.ts';
 import type { SourceReader } from './model-sources.ts';
 

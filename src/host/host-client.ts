@@ -1,6 +1,7 @@
 /** @module The outside of a host: asks, waits, and knows when nobody will answer any more. */
 
-import { abortReason, HostError } from '../errors.ts';
+import { abortReason } from '../errors.ts';
+import { HostError } from '../model-errors.ts';
 import { Emitter } from '../events.ts';
 import type { HostChannel } from './channel.ts';
 import { reviveError } from './protocol.ts';

@@ -2,8 +2,9 @@
 
 import type { TensorInfo } from '../adapters/adapter.ts';
 import type { CallOptions } from '../call.ts';
-import { ClosedError, EpochlyError, HostError, InputError } from '../errors.ts';
-import type { BackendAttempt } from '../errors.ts';
+import { ClosedError, EpochlyError, InputError } from '../errors.ts';
+import { HostError } from '../model-errors.ts';
+import type { BackendAttempt } from '../model-errors.ts';
 import { Emitter } from '../events.ts';
 import { guardCall } from '../pipeline.ts';
 import type { Clock } from '../platform.ts';

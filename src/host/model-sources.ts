@@ -1,6 +1,6 @@
 /** @module From where a model is to which files it is made of, and their hash. What reads them is the platform's. */
 
-import { ModelLoadError } from '../errors.ts';
+import { ModelLoadError } from '../model-errors.ts';
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { ModelFile, ModelFiles } from './model-files.ts';

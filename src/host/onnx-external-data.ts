@@ -4,7 +4,7 @@
  * @see https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
  */
 
-import { ModelLoadError } from '../errors.ts';
+import { ModelLoadError } from '../model-errors.ts';
 
 /** Field numbers of onnx.proto. */
 const MODEL = { graph: 7 } as const;

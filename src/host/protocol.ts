@@ -1,16 +1,13 @@
 /** @module What is said between a model's owner and its host. A host holds one model. */
 
+import { ClosedError, EpochlyError, InputError, UnsupportedOperationError } from '../errors.ts';
 import {
   BackendUnavailableError,
-  ClosedError,
-  EpochlyError,
   HostError,
   InferenceError,
-  InputError,
   MissingPeerError,
   ModelLoadError,
-  UnsupportedOperationError,
-} from '../errors.ts';
+} from '../model-errors.ts';
 import type { BackendInfo } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { OpenRequest, RuntimeModelInfo } from './runtime.ts';

@@ -3,7 +3,7 @@
  * for by the names that transformers.js gives them, and what is not there is absent.
  */
 
-import { ModelLoadError } from '../errors.ts';
+import { ModelLoadError } from '../model-errors.ts';
 import type { Portable } from '../portable.ts';
 import type { ModelFile } from './model-files.ts';
 

@@ -1,7 +1,7 @@
 /** @module What each model's runs take. */
 
 import type { InferenceAdapter } from '../adapters/adapter.ts';
-import { Histogram } from './histogram.ts';
+import { Histogram } from '../histogram.ts';
 
 /** How much of the calls is looked at. */
 export interface InferenceProfilerOptions {

@@ -185,7 +185,7 @@ export function testInferenceAdapter<Model extends object>(name: string, options
       const decoded = adapter.decode(model, call, encoded);
       expect(adapter.outputsMatch(output, decoded, 0)).toBe(true);
       expect(adapter.outputsMatch(decoded, output, 0)).toBe(true);
-      expect(prototypesIn(decoded)).toEqual(prototypesIn(output));
+      expect(sameClasses(decoded, output)).toBe(true);
     });
 
     test('a kept answer goes through bytes and back', async () => {
@@ -210,7 +210,7 @@ export function testInferenceAdapter<Model extends object>(name: string, options
       const model = await makeModel();
       const calls = [await makeCall(model, 1), await makeCall(model, 2)];
       const keys = calls.map((call) => adapter.batchKey(model, call));
-      context.skip(keys[0] === undefined, 'the model cannot be batched');
+      context.skip(typeof keys[0] === 'string', `the model cannot be batched: ${String(keys[0])}`);
       expect(keys[1], 'makeCall() gives calls of one shape').toEqual(keys[0]);
       const alone: Portable[] = [];
       for (const call of calls) alone.push((await adapter.encode(model, call, await run(model, call))) as Portable);
@@ -222,7 +222,7 @@ export function testInferenceAdapter<Model extends object>(name: string, options
       for (const [i, call] of calls.entries()) {
         const expected = adapter.decode(model, call, alone[i] as Portable);
         expect(adapter.outputsMatch(expected, answers[i], batchTolerance), `answer ${i}`).toBe(true);
-        expect(prototypesIn(answers[i])).toEqual(prototypesIn(expected));
+        expect(sameClasses(answers[i], expected), `classes of answer ${i}`).toBe(true);
       }
     });
 
@@ -256,6 +256,12 @@ export function testInferenceAdapter<Model extends object>(name: string, options
       else expect(adapter.detect(compiled)).toBe(true);
     });
   });
+}
+
+/** By identity: an expectation that looks into a class of someone else's may trip over its getters. */
+function sameClasses(a: unknown, b: unknown): boolean {
+  const [left, right] = [prototypesIn(a), prototypesIn(b)];
+  return left.length === right.length && left.every((each, i) => each === right[i]);
 }
 
 /** The classes in an answer, in order: what `instanceof` would see. */

@@ -1,7 +1,8 @@
 /** @module What every host must do, as tests: a channel to a place with a framework in it. */
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { HostError, InferenceError, InputError, ModelLoadError } from '../../src/errors.ts';
+import { InputError } from '../../src/errors.ts';
+import { HostError, InferenceError, ModelLoadError } from '../../src/model-errors.ts';
 import type { HostChannel } from '../../src/host/channel.ts';
 import { HostClient } from '../../src/host/host-client.ts';
 import type { OpenRequest } from '../../src/host/runtime.ts';

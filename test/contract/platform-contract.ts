@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { createRequestContext } from '../../src/context.ts';
-import { ModelLoadError } from '../../src/errors.ts';
+import { ModelLoadError } from '../../src/model-errors.ts';
 import type { Platform } from '../../src/platform.ts';
 
 export interface PlatformContractOptions {

@@ -23,6 +23,7 @@ function setUp({
     adapter,
     options: {},
     source: 'model',
+    deadlineAt: undefined,
     args,
     invoke: () => Promise.reject(new Error('the test answers')),
     ...rest,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import * as errors from '../../src/errors.ts';
+import * as modelErrors from '../../src/model-errors.ts';
 
 const { EpochlyError } = errors;
 
@@ -8,14 +9,15 @@ const made = [
   new errors.UnsupportedOperationError('x'),
   new errors.ConfigError('cache.l1_size', 'x'),
   new errors.InputError('x', { input: 'ids' }),
-  new errors.InferenceError('x', { cause: new Error('inner') }),
-  new errors.ModelLoadError('x'),
-  new errors.IdentityMismatchError('aa', 'bb'),
-  new errors.BackendUnavailableError('x', []),
-  new errors.HostError('x'),
+  new modelErrors.InferenceError('x', { cause: new Error('inner') }),
+  new modelErrors.ModelLoadError('x'),
+  new modelErrors.IdentityMismatchError('aa', 'bb'),
+  new modelErrors.BackendUnavailableError('x', []),
+  new modelErrors.HostError('x'),
   new errors.DeadlineExceededError(5),
   new errors.ClosedError(),
-  new errors.MissingPeerError('onnxruntime-node', '>=1.20'),
+  new modelErrors.QueueFullError(1024, 5),
+  new modelErrors.MissingPeerError('onnxruntime-node', '>=1.20'),
 ];
 
 test.each(made.map((error) => [error.name, error] as const))(

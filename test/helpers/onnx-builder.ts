@@ -88,3 +88,41 @@ export function externalDataModel(location: string, length: number): Uint8Array<
     ...valueInfo(12, 'y', 'float32', [length]),
   ]);
 }
+
+/** `y = x / max(x)`, the maximum taken over all of [batch, 4]: what is answered to one row depends on the others. */
+export function normalisingModel(): Uint8Array<ArrayBuffer> {
+  return model([
+    ...node('ReduceMax', ['x'], 'm'),
+    ...node('Div', ['x', 'm'], 'y'),
+    ...valueInfo(11, 'x', 'float32', ['batch', 4]),
+    ...valueInfo(12, 'y', 'float32', ['batch', 4]),
+  ]);
+}
+
+/** A multilayer perceptron of these widths, with ReLU between its layers and weights drawn from a seed. */
+export function perceptron(widths: readonly number[], seed = 1): Uint8Array<ArrayBuffer> {
+  let state = seed;
+  // A linear congruential generator (Numerical Recipes): the same weights everywhere.
+  const next = (): number => (state = (state * 1664525 + 1013904223) >>> 0) / 2 ** 32 - 0.5;
+  const layers = widths.slice(1).flatMap((width, i) => {
+    const from = widths[i] as number;
+    const weights = Float32Array.from({ length: from * width }, () => (next() * 2) / Math.sqrt(from));
+    const last = i === widths.length - 2;
+    return [
+      ...message(5, [
+        ...int(1, from),
+        ...int(1, width),
+        ...int(2, ELEMENT_TYPES.float32),
+        ...text(8, `w${i}`),
+        ...message(9, new Uint8Array(weights.buffer)),
+      ]),
+      ...node('MatMul', [i === 0 ? 'x' : `h${i}`, `w${i}`], last ? 'y' : `m${i}`),
+      ...(last ? [] : node('Relu', [`m${i}`], `h${i + 1}`)),
+    ];
+  });
+  return model([
+    ...layers,
+    ...valueInfo(11, 'x', 'float32', ['batch', widths[0] as number]),
+    ...valueInfo(12, 'y', 'float32', ['batch', widths.at(-1) as number]),
+  ]);
+}

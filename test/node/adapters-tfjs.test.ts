@@ -109,7 +109,7 @@ describe('memory', () => {
       emotion,
       inputs.map((input) => predict(input)),
     );
-    adapter.discard?.(emotion, failed);
+    adapter.free?.(emotion, failed.args);
     const mixed = adapter.join(
       emotion,
       inputs.map((input) => predict(input)),
@@ -335,12 +335,12 @@ describe('batches', () => {
   });
 
   test('are not made of a fixed batch, with options, or of what is no tensor', () => {
-    expect(key(movenet, tf.zeros([1, 192, 192, 3], 'int32'))).toBeUndefined();
-    expect(key(upscaler, picture(1, 1, 4, 4, 3), { batchSize: 2 })).toBeUndefined();
-    expect(key(upscaler, [])).toBeUndefined();
-    expect(key(upscaler, undefined)).toBeUndefined();
-    expect(key(upscaler, tf.zeros([0, 4, 4, 3]))).toBeUndefined();
-    expect(adapter.batchKey(emotion, { entryPoint: 'execute', args: [picture(1, 1, 64, 64, 1)] })).toBeUndefined();
+    expect(key(movenet, tf.zeros([1, 192, 192, 3], 'int32'))).toBe('fixed_batch_dimension');
+    expect(key(upscaler, picture(1, 1, 4, 4, 3), { batchSize: 2 })).toBe('more_than_inputs');
+    expect(key(upscaler, [])).toBe('unfit_inputs');
+    expect(key(upscaler, undefined)).toBe('unfit_inputs');
+    expect(key(upscaler, tf.zeros([0, 4, 4, 3]))).toBe('unfit_inputs');
+    expect(adapter.batchKey(emotion, { entryPoint: 'execute', args: [picture(1, 1, 64, 64, 1)] })).toBe('unknown');
   });
 
   test('take inputs by name and in arrays', async () => {

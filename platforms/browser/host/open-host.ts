@@ -1,6 +1,7 @@
 /** @module Opens a host: a Web Worker in the way that the page's origin and policy allow, else in place. */
 
-import { abortReason, HostError, UnsupportedOperationError } from '../../../src/errors.ts';
+import { abortReason, UnsupportedOperationError } from '../../../src/errors.ts';
+import { HostError } from '../../../src/model-errors.ts';
 import type { HostChannel, HostOptions } from '../../../src/host/channel.ts';
 import { hostFileFor, locateHostFile } from './host-files.ts';
 import type { HostFileUrls } from './host-files.ts';

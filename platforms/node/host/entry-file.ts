@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { HostError } from '../../../src/errors.ts';
+import { HostError } from '../../../src/model-errors.ts';
 
 /** @throws HostError where the file is not there: a bundler took the package apart. */
 export function entryFile(url: URL): string {

@@ -3,7 +3,8 @@
 import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { MissingPeerError, UnsupportedOperationError } from '../../../src/errors.ts';
+import { UnsupportedOperationError } from '../../../src/errors.ts';
+import { MissingPeerError } from '../../../src/model-errors.ts';
 import type { HostFramework } from '../../../src/host/channel.ts';
 import type { Runtime } from '../../../src/host/runtime.ts';
 import { createOnnxRuntime } from '../../../src/host/runtimes/onnxruntime.ts';

@@ -2,7 +2,7 @@
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { HostError } from '../../../src/errors.ts';
+import { HostError } from '../../../src/model-errors.ts';
 import type { HostChannel, HostFramework } from '../../../src/host/channel.ts';
 import type { HostRequest } from '../../../src/host/protocol.ts';
 import { CallCounter } from './call-counter.ts';

@@ -1,6 +1,6 @@
 /** @module onnxruntime in a host: onnxruntime-node, or onnxruntime-web in one of its builds. */
 
-import { HostError, InferenceError, ModelLoadError } from '../../errors.ts';
+import { HostError, InferenceError, ModelLoadError } from '../../model-errors.ts';
 import type { TensorInfo } from '../../adapters/adapter.ts';
 import type { BackendInfo } from '../../platform.ts';
 import type { Portable } from '../../portable.ts';

@@ -1,6 +1,6 @@
 /** @module A model.json and its weight shards, from memory, as TensorFlow.js's loaders want them. */
 
-import { ModelLoadError } from '../../errors.ts';
+import { ModelLoadError } from '../../model-errors.ts';
 import type { ModelFiles } from '../model-files.ts';
 import type { TfModelArtifacts } from './tfjs-namespace.ts';
 

@@ -1,6 +1,7 @@
 /** @module TensorFlow.js in a host: Layers and Graph models on webgpu, webgl, wasm or cpu. */
 
-import { EpochlyError, InferenceError, ModelLoadError, UnsupportedOperationError } from '../../errors.ts';
+import { EpochlyError, UnsupportedOperationError } from '../../errors.ts';
+import { InferenceError, ModelLoadError } from '../../model-errors.ts';
 import type { BackendInfo } from '../../platform.ts';
 import type { Portable } from '../../portable.ts';
 import type { OpenRequest, Runtime, RuntimeModel } from '../runtime.ts';

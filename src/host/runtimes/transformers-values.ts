@@ -1,6 +1,6 @@
 /** @module What goes into and comes out of transformers.js pipelines, as portable values. */
 
-import { InferenceError } from '../../errors.ts';
+import { InferenceError } from '../../model-errors.ts';
 import { isPlainObject, isTypedArray, MAX_PORTABLE_DEPTH } from '../../portable.ts';
 import type { Portable } from '../../portable.ts';
 import { isTensorLike, Tensor } from '../../tensor.ts';

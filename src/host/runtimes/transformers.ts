@@ -1,6 +1,7 @@
 /** @module transformers.js in a host: a pipeline whose files all come from memory. */
 
-import { EpochlyError, InferenceError, InputError, ModelLoadError, UnsupportedOperationError } from '../../errors.ts';
+import { EpochlyError, InputError, UnsupportedOperationError } from '../../errors.ts';
+import { InferenceError, ModelLoadError } from '../../model-errors.ts';
 import type { BackendInfo } from '../../platform.ts';
 import type { Portable } from '../../portable.ts';
 import { describeGraphs } from '../transformers-files.ts';

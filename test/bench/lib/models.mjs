@@ -1,10 +1,19 @@
 /** The models of the benches. */
 
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { transform } from 'esbuild';
 
 const ort = createRequire(import.meta.url)('onnxruntime-node');
 export const USE_LITE = fileURLToPath(new URL('../../../demo/models/use-lite/model_fp32.onnx', import.meta.url));
+
+/** The models that the tests write by hand; what Node runs is JavaScript. */
+export async function onnxBuilder() {
+  const source = readFileSync(new URL('../../helpers/onnx-builder.ts', import.meta.url), 'utf8');
+  const { code } = await transform(source, { loader: 'ts', format: 'esm' });
+  return import(`data:text/javascript,${encodeURIComponent(code)}`);
+}
 
 /** One thread by default, which a run of a few tokens is fastest on. */
 export const openUseLite = (options = { intraOpNumThreads: 1 }) => ort.InferenceSession.create(USE_LITE, options);

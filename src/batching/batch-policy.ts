@@ -1,0 +1,160 @@
+/** @module How many rows the next batch takes, and whether it is worth waiting for more. */
+
+import { sizeAbove, sizeBelow, sizeWithin } from './batch-sizes.ts';
+import type { CostCurve } from './cost-curve.ts';
+
+/** Sizes whose rows a millisecond are within this share of the best are as good: the smallest answers first. */
+const TIE = 0.02;
+/** A batch must serve so many times the rows of single runs: for less it is not worth the copies that it takes. */
+const PAYS = 1.05;
+/** What waiting must gain in rows a millisecond before anybody is kept waiting for it. */
+const WORTH_WAITING = 1.05;
+/**
+ * A batch that takes longer than this share of the target latency must serve more than a shorter one by this much: whoever
+ * comes while it runs waits for it.
+ */
+const LONG_BATCHES = [
+  { share: 0.5, worth: 1.05 },
+  { share: 1, worth: 1.1 },
+] as const;
+/** A size that was not run for so long, or for so many times its cost, is run again while the budget allows. */
+const STALE_MS = 100;
+const STALE_RUNS = 50;
+
+/** What the policy looks at. Durations in milliseconds. */
+export interface BatchSituation {
+  readonly curve: CostCurve;
+  /** Rows that wait, those of the oldest request included. */
+  readonly queuedRows: number;
+  /** How long the request that is served next has waited. */
+  readonly oldestWaitMs: number;
+  /** Rows whose callers were just answered and are likely to ask again, and in how many milliseconds; Infinity: never. */
+  readonly returningRows: number;
+  readonly returningInMs: number;
+  /** Runs that share the device now: a batch takes as many times its cost. */
+  readonly inFlight: number;
+  readonly maxRows: number;
+  readonly targetLatencyMs: number;
+  readonly maxWaitMs: number;
+  /** Whether a size that may turn out worse can be afforded. */
+  readonly mayExplore: boolean;
+  readonly now: number;
+}
+
+export interface BatchChoice {
+  /** Rows to take now, at most; or to wait for. */
+  readonly rows: number;
+  /** Above 0: take nothing yet, and no longer than this. */
+  readonly waitMs: number;
+  /** Whether the size is tried in order to learn its cost. */
+  readonly explores: boolean;
+}
+
+/** Chooses the batch that serves the most rows a millisecond, of those that keep the latency. */
+export function chooseBatch(situation: BatchSituation): BatchChoice {
+  const { curve, queuedRows, maxRows } = situation;
+  const available = Math.max(1, Math.min(queuedRows, maxRows));
+  const tried = situation.mayExplore ? sizeToExplore(situation, available) : undefined;
+  if (tried !== undefined) return { rows: tried, waitMs: 0, explores: true };
+  const rows = bestSize(situation, available);
+  return { rows, waitMs: waitFor(situation, rows, available), explores: !curve.isKnown(rows) };
+}
+
+/** The size that a busy model gathers for: what `chooseBatch` would take if enough were waiting. */
+export function preferredSize(curve: CostCurve, maxRows: number): number {
+  const known = curve.knownSizes();
+  const largest = known.at(-1) ?? 1;
+  return mostEfficient(
+    curve,
+    known.filter((size) => size <= maxRows && size <= largest),
+  );
+}
+
+function efficiency(curve: CostCurve, rows: number): number {
+  const cost = curve.costOf(rows);
+  return cost === undefined ? 0 : rows / Math.max(cost, 1e-6);
+}
+
+function mostEfficient(curve: CostCurve, sizes: readonly number[]): number {
+  let best = 0;
+  for (const size of sizes) best = Math.max(best, efficiency(curve, size));
+  if (sizes.includes(1) && best < efficiency(curve, 1) * PAYS) return 1;
+  return sizes.find((size) => efficiency(curve, size) >= best * (1 - TIE)) ?? 1;
+}
+
+function bestSize(situation: BatchSituation, available: number): number {
+  const { curve, inFlight, targetLatencyMs } = situation;
+  const known = curve.knownSizes();
+  const sizes = known.filter((size) => size <= available);
+  // What waits is a candidate itself, between two sizes that are known.
+  if (available < (known.at(-1) ?? 1) && !sizes.includes(available)) sizes.push(available);
+  if (sizes.length === 0) return 1;
+  const best = mostEfficient(curve, sizes);
+  for (const { share, worth } of LONG_BATCHES) {
+    const short = sizes.filter((size) => (curve.costOf(size) ?? 0) * (inFlight + 1) <= targetLatencyMs * share);
+    if (short.length === 0) continue;
+    const size = mostEfficient(curve, short);
+    if (efficiency(curve, size) * worth >= efficiency(curve, best)) return size;
+  }
+  return best;
+}
+
+/**
+ * A size whose cost is not known, or not any more, that is worth to be tried: double the largest while that one is the
+ * best, and now and then one of those that may be better than they were.
+ */
+function sizeToExplore(situation: BatchSituation, available: number): number | undefined {
+  const { curve, now } = situation;
+  const known = curve.knownSizes();
+  const largest = known.at(-1);
+  // Each size counts from its second batch on.
+  const begun = curve.points.find((each) => each.size <= available && !known.includes(each.size))?.size;
+  if (largest === undefined) return 1;
+  if (begun !== undefined && isTolerable(situation, begun)) return begun;
+  const best = mostEfficient(
+    curve,
+    known.filter((size) => size <= available),
+  );
+  const larger = sizeWithin(Math.min(largest * 2, available));
+  const growing = efficiency(curve, largest) >= efficiency(curve, best) * (1 - TIE);
+  if (larger > largest && growing && isTolerable(situation, larger)) return larger;
+  let stalest: { readonly size: number; readonly at: number } | undefined;
+  for (const size of [1, sizeBelow(best), best, sizeAbove(best), best * 2, sizeWithin(available)]) {
+    if (size === undefined || size > available || size > largest * 2 || !isTolerable(situation, size)) continue;
+    const at = curve.lastObserved(size) ?? -Infinity;
+    const stale = now - at > Math.max(STALE_MS, STALE_RUNS * (curve.costOf(size) ?? 0));
+    if (stale && (stalest === undefined || at < stalest.at)) stalest = { size, at };
+  }
+  return stalest?.size;
+}
+
+/**
+ * Whether whoever waits is still answered in time should the size be half as expensive again as expected; or is late anyway,
+ * and the size promises to be worth its length.
+ */
+function isTolerable({ curve, queuedRows, oldestWaitMs, targetLatencyMs }: BatchSituation, size: number): boolean {
+  const expected = curve.costOf(size) ?? 0;
+  if (oldestWaitMs + expected * 1.5 <= targetLatencyMs) return true;
+  const [first] = curve.points;
+  if (first === undefined || oldestWaitMs + (first.costMs / first.size) * queuedRows <= targetLatencyMs) return false;
+  const largest = curve.knownSizes().findLast((each) => each < size) ?? 1;
+  const { worth } = LONG_BATCHES[1];
+  return expected <= targetLatencyMs || efficiency(curve, size) >= efficiency(curve, largest) * worth;
+}
+
+/**
+ * Milliseconds to wait for those who were just answered; 0 where it is not worth it. Nobody is kept waiting for those who may
+ * come or not: while a batch runs more gather for the next, the more the longer it takes.
+ */
+function waitFor(situation: BatchSituation, rows: number, available: number): number {
+  const { curve, oldestWaitMs, inFlight, targetLatencyMs, maxWaitMs, maxRows } = situation;
+  const { returningRows, returningInMs } = situation;
+  const now = efficiency(curve, rows);
+  if (now === 0 || returningRows === 0 || returningInMs > maxWaitMs) return 0;
+  // Enough wait already, unless larger batches than any so far may be better still.
+  if (rows < available && rows < (curve.knownSizes().at(-1) ?? 1)) return 0;
+  const size = Math.min(available + returningRows, maxRows);
+  const cost = curve.costOf(size) as number;
+  if (oldestWaitMs + returningInMs + cost * (inFlight + 1) > targetLatencyMs) return 0;
+  return size / (cost + returningInMs) > now * WORTH_WAITING ? returningInMs : 0;
+}

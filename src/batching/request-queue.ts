@@ -1,0 +1,189 @@
+/**
+ * @module The requests that may share a batch, in the order in which they are served: by priority, which grows with the wait,
+ * and within one priority by turns between tenants (start-time fair queueing: Goyal, Vin, Cheng, 1997).
+ */
+
+import type { BatchRequest } from './request.ts';
+
+interface Turn {
+  readonly request: BatchRequest;
+  /** The tenant's virtual time at which it starts: rows served so far to a tenant that always waits. */
+  readonly start: number;
+  readonly order: number;
+}
+
+/** The requests of one priority. */
+class PriorityClass {
+  /** A heap, by start, then by order. */
+  readonly #heap: Turn[] = [];
+  readonly #finish = new Map<string, number>();
+  #virtualTime = 0;
+  #order = 0;
+
+  get head(): BatchRequest | undefined {
+    return this.#heap[0]?.request;
+  }
+
+  push(request: BatchRequest): void {
+    const start = Math.max(this.#virtualTime, this.#finish.get(request.tenant) ?? 0);
+    this.#finish.set(request.tenant, start + request.rows);
+    const heap = this.#heap;
+    heap.push({ request, start, order: this.#order++ });
+    for (let i = heap.length - 1; i > 0;) {
+      const parent = (i - 1) >> 1;
+      if (!isBefore(heap[i] as Turn, heap[parent] as Turn)) break;
+      swap(heap, i, parent);
+      i = parent;
+    }
+  }
+
+  pop(): BatchRequest | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    if (first === undefined) return undefined;
+    const last = heap.pop() as Turn;
+    if (heap.length > 0) {
+      heap[0] = last;
+      sink(heap, 0);
+    } else {
+      // Nobody waits: nobody is owed anything.
+      this.#finish.clear();
+    }
+    this.#virtualTime = Math.max(this.#virtualTime, first.start);
+    return first.request;
+  }
+
+  /** Takes out requests anywhere in it. */
+  remove(unwanted: (request: BatchRequest) => boolean): void {
+    const heap = this.#heap;
+    const kept = heap.filter((each) => !unwanted(each.request));
+    if (kept.length === heap.length) return;
+    heap.splice(0, heap.length, ...kept);
+    for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(heap, i);
+  }
+
+  /** The one of a tenant that would be served last. */
+  lastOf(tenant: string): BatchRequest | undefined {
+    let last: Turn | undefined;
+    for (const each of this.#heap) {
+      if (each.request.tenant === tenant && (last === undefined || isBefore(last, each))) last = each;
+    }
+    return last?.request;
+  }
+
+  *[Symbol.iterator](): Iterator<BatchRequest> {
+    for (const each of this.#heap) yield each.request;
+  }
+}
+
+function isBefore(a: Turn, b: Turn): boolean {
+  return a.start < b.start || (a.start === b.start && a.order < b.order);
+}
+
+function sink(heap: Turn[], from: number): void {
+  for (let i = from; ;) {
+    const [left, right] = [2 * i + 1, 2 * i + 2];
+    let first = i;
+    if (left < heap.length && isBefore(heap[left] as Turn, heap[first] as Turn)) first = left;
+    if (right < heap.length && isBefore(heap[right] as Turn, heap[first] as Turn)) first = right;
+    if (first === i) return;
+    swap(heap, i, first);
+    i = first;
+  }
+}
+
+function swap(heap: Turn[], a: number, b: number): void {
+  [heap[a], heap[b]] = [heap[b] as Turn, heap[a] as Turn];
+}
+
+export class RequestQueue {
+  readonly #classes = [0, 1, 2, 3].map(() => new PriorityClass());
+  /** Milliseconds of waiting that are worth a step of priority. */
+  readonly #ageingMs: number;
+  #rows = 0;
+  #length = 0;
+
+  constructor(ageingMs: number) {
+    this.#ageingMs = ageingMs;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  push(request: BatchRequest): void {
+    (this.#classes[request.priority] as PriorityClass).push(request);
+    this.#length++;
+    this.#rows += request.rows;
+  }
+
+  /** Who is served next; undefined where nobody waits. */
+  peek(now: number): BatchRequest | undefined {
+    return this.#next(now)?.head;
+  }
+
+  /** Priority grown by the wait; of the one that is served next. */
+  urgency(now: number): number {
+    const head = this.peek(now);
+    return head === undefined ? -Infinity : this.#urgencyOf(head, now);
+  }
+
+  /** Takes out who is served next. */
+  pop(now: number): BatchRequest | undefined {
+    const request = this.#next(now)?.pop();
+    if (request !== undefined) this.#left(request);
+    return request;
+  }
+
+  /** Takes out requests, wherever they wait. */
+  remove(unwanted: (request: BatchRequest) => boolean): readonly BatchRequest[] {
+    const removed: BatchRequest[] = [];
+    for (const each of this.#classes) {
+      each.remove((request) => {
+        if (!unwanted(request)) return false;
+        removed.push(request);
+        return true;
+      });
+    }
+    for (const each of removed) this.#left(each);
+    return removed;
+  }
+
+  /** The request of a tenant that is served last: of its lowest priority. */
+  lastOf(tenant: string): BatchRequest | undefined {
+    for (const each of this.#classes) {
+      const last = each.lastOf(tenant);
+      if (last !== undefined) return last;
+    }
+    return undefined;
+  }
+
+  *[Symbol.iterator](): Iterator<BatchRequest> {
+    for (const each of this.#classes) yield* each;
+  }
+
+  #next(now: number): PriorityClass | undefined {
+    let best: PriorityClass | undefined;
+    let urgency = -Infinity;
+    for (const each of this.#classes) {
+      if (each.head === undefined) continue;
+      const its = this.#urgencyOf(each.head, now);
+      // At a tie the higher priority, which comes later.
+      if (its >= urgency) [best, urgency] = [each, its];
+    }
+    return best;
+  }
+
+  #urgencyOf(request: BatchRequest, now: number): number {
+    return request.priority + (now - request.enqueuedAt) / this.#ageingMs;
+  }
+
+  #left(request: BatchRequest): void {
+    this.#length--;
+    this.#rows -= request.rows;
+  }
+}

