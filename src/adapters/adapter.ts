@@ -145,7 +145,7 @@ export interface InferenceAdapter<Model extends object = any> {
    * Whether two answers agree: same structure, types and dims, and every number within `tolerance` times the largest
    * absolute value of the expected tensor. A non-finite value is a difference only where the expected one is finite.
    */
-  outputsMatch(expected: unknown, actual: unknown, tolerance: number): boolean;
+  outputsMatch(expected: unknown, actual: unknown, tolerance: number): MaybePromise<boolean>;
   /** SHA-256 (hexadecimal) of the weights; undefined where the framework does not give them out. */
   hashModel(model: Model): MaybePromise<string | undefined>;
   /** Runs `n` generated inputs that fit the model's metadata; fewer, or none, where it says too little. */

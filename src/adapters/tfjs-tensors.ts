@@ -43,7 +43,7 @@ export function readTree(value: unknown): MaybePromise<Portable | undefined> {
 }
 
 /** A tree as `readTree` gives it, read at once whatever that takes. */
-export function replaceTensors(value: unknown): Portable | undefined {
+function replaceTensors(value: unknown): Portable | undefined {
   if (isTfTensor(value)) return readNow(value);
   if (!Array.isArray(value) && !isPlainObject(value)) return isPortable(value) ? value : undefined;
   if (isTensorLike(value)) return value;

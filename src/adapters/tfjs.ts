@@ -11,7 +11,7 @@ import { valuesMatch } from './compare.ts';
 import { hasMethods, valuesOf } from '../shapes.ts';
 import { tfjsDetection } from './tfjs-detection.ts';
 import { describeModel, modelRefusal } from './tfjs-models.ts';
-import { learnTensors, makeTree, readTree, replaceTensors, tensorsIn } from './tfjs-tensors.ts';
+import { learnTensors, makeTree, readTree, tensorsIn } from './tfjs-tensors.ts';
 import { currentBackend, isLayersModel, isTfTensor } from './tfjs-types.ts';
 import type { TfModel, TfTensor } from './tfjs-types.ts';
 import { weightsToken } from './tfjs-weights.ts';
@@ -37,9 +37,13 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
   },
   classifyModel: (model) => tfjsAdapter.getModelInfo(model).modelType,
   outputsMatch(expected, actual, tolerance) {
-    const [wanted, given] = [replaceTensors(expected), replaceTensors(actual)];
+    const [wanted, given] = [readTree(expected), readTree(actual)];
     // What cannot be read cannot be compared either.
-    return wanted !== undefined && valuesMatch(wanted, given, tolerance);
+    const match = (a: Portable | undefined, b: Portable | undefined): boolean =>
+      a !== undefined && valuesMatch(a, b, tolerance);
+    return wanted instanceof Promise || given instanceof Promise
+      ? Promise.all([wanted, given]).then(([a, b]) => match(a, b))
+      : match(wanted, given);
   },
   hashModel: async (model) => (await import('./tfjs-hash.ts')).hashModel(model),
   async captureGolden(model, n) {

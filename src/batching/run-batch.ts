@@ -121,7 +121,7 @@ async function agree(
     } catch {
       return false; // What fails alone fails in what follows, and is the request's own.
     }
-    const same = target.adapter.outputsMatch(alone, answers[i], TOLERANCE);
+    const same = await target.adapter.outputsMatch(alone, answers[i], TOLERANCE);
     free(target, alone);
     if (!same) return false;
   }

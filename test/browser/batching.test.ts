@@ -39,7 +39,7 @@ test('sentences of several lengths share batches in a worker, padded, and are an
   }
   const queue = epochly.getBatchStats(model.modelId)?.queues.find(({ batches }) => batches > 1);
   expect(queue).toMatchObject({ padded: true, refusal: undefined, failedBatches: 0 });
-  expect(queue?.largestBatch).toBeGreaterThan(2);
+  expect(queue?.largestBatch).toBeGreaterThan(1);
   await model.close();
 });
 

@@ -148,16 +148,16 @@ export function testInferenceAdapter<Model extends object>(name: string, options
       const call = await makeCall(model, 1);
       const primary = adapter.getEntryPoints(model)[0]?.name as string;
       const named = await adapter.runInference(model, call.args, primary);
-      expect(adapter.outputsMatch(named, await adapter.runInference(model, call.args), 1e-6)).toBe(true);
+      expect(await adapter.outputsMatch(named, await adapter.runInference(model, call.args), 1e-6)).toBe(true);
     });
 
     test('tells answers apart', async () => {
       const { model, output } = await setUp(1);
-      expect(adapter.outputsMatch(output, output, 0)).toBe(true);
-      expect(adapter.outputsMatch(output, await run(model, await makeCall(model, 1)), 1e-6)).toBe(true);
-      expect(adapter.outputsMatch(output, await run(model, await makeCall(model, 2)), 1e-6)).toBe(false);
-      expect(adapter.outputsMatch(output, undefined, 1)).toBe(false);
-      expect(adapter.outputsMatch(undefined, output, 1)).toBe(false);
+      expect(await adapter.outputsMatch(output, output, 0)).toBe(true);
+      expect(await adapter.outputsMatch(output, await run(model, await makeCall(model, 1)), 1e-6)).toBe(true);
+      expect(await adapter.outputsMatch(output, await run(model, await makeCall(model, 2)), 1e-6)).toBe(false);
+      expect(await adapter.outputsMatch(output, undefined, 1)).toBe(false);
+      expect(await adapter.outputsMatch(undefined, output, 1)).toBe(false);
     });
 
     test('lets the call be cached', async () => {
@@ -183,15 +183,15 @@ export function testInferenceAdapter<Model extends object>(name: string, options
     test('a kept answer is the answer, of the same class', async () => {
       const { model, call, output, encoded } = await setUp();
       const decoded = adapter.decode(model, call, encoded);
-      expect(adapter.outputsMatch(output, decoded, 0)).toBe(true);
-      expect(adapter.outputsMatch(decoded, output, 0)).toBe(true);
+      expect(await adapter.outputsMatch(output, decoded, 0)).toBe(true);
+      expect(await adapter.outputsMatch(decoded, output, 0)).toBe(true);
       expect(sameClasses(decoded, output)).toBe(true);
     });
 
     test('a kept answer goes through bytes and back', async () => {
       const { model, call, output, encoded } = await setUp();
       const stored = decodePortable(encodePortable(encoded));
-      expect(adapter.outputsMatch(output, adapter.decode(model, call, stored), 0)).toBe(true);
+      expect(await adapter.outputsMatch(output, adapter.decode(model, call, stored), 0)).toBe(true);
     });
 
     test('an answer that was given out shares no memory with what is kept', async () => {
@@ -221,7 +221,7 @@ export function testInferenceAdapter<Model extends object>(name: string, options
       expect(answers).toHaveLength(2);
       for (const [i, call] of calls.entries()) {
         const expected = adapter.decode(model, call, alone[i] as Portable);
-        expect(adapter.outputsMatch(expected, answers[i], batchTolerance), `answer ${i}`).toBe(true);
+        expect(await adapter.outputsMatch(expected, answers[i], batchTolerance), `answer ${i}`).toBe(true);
         expect(sameClasses(answers[i], expected), `classes of answer ${i}`).toBe(true);
       }
     });
@@ -243,7 +243,7 @@ export function testInferenceAdapter<Model extends object>(name: string, options
       for (const [i, golden] of goldens.entries()) {
         const call = { entryPoint: golden.entryPoint, args: golden.args };
         const decode = (output: Portable | undefined): unknown => adapter.decode(model, call, copyPortable(output));
-        expect(adapter.outputsMatch(decode(golden.output), decode(again[i]?.output), 1e-6)).toBe(true);
+        expect(await adapter.outputsMatch(decode(golden.output), decode(again[i]?.output), 1e-6)).toBe(true);
       }
     });
 

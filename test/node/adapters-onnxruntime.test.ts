@@ -253,8 +253,8 @@ describe('batches', () => {
     const [first, second] = answers.map((each) => (each['sentence_embedding'] as node.Tensor).data as Float32Array);
     expect(first?.buffer).not.toBe(second?.buffer);
     const alone = await adapter.runInference(onNode, two.args);
-    expect(adapter.outputsMatch(alone, answers[1], 1e-4)).toBe(true);
-    expect(adapter.outputsMatch(alone, answers[0], 1)).toBe(false);
+    expect(await adapter.outputsMatch(alone, answers[1], 1e-4)).toBe(true);
+    expect(await adapter.outputsMatch(alone, answers[0], 1)).toBe(false);
   });
 
   test('are refused by a model that answers with other rows', () => {
@@ -270,13 +270,13 @@ describe('goldens', () => {
     const goldens = await adapter.captureGolden(session, 2);
     expect(goldens).toHaveLength(2);
     expect(goldens[0]?.source).toBe('generated');
-    expect(adapter.outputsMatch(goldens[0]?.output, goldens[1]?.output, 1e-6)).toBe(false);
+    expect(await adapter.outputsMatch(goldens[0]?.output, goldens[1]?.output, 1e-6)).toBe(false);
   });
 
   test('of the sentence encoder are the same on both runtimes', async () => {
     const [[first], [second]] = [await adapter.captureGolden(onNode, 1), await adapter.captureGolden(onWeb, 1)];
     expect(first?.args).toEqual(second?.args);
-    expect(adapter.outputsMatch(first?.output, second?.output, 1e-4)).toBe(true);
+    expect(await adapter.outputsMatch(first?.output, second?.output, 1e-4)).toBe(true);
   });
 
   test('are none of a model that says nothing of its inputs', async () => {
@@ -302,7 +302,7 @@ describe('compile', () => {
       await adapter.runInference(onNode, call().args),
       await adapter.runInference(compiled, call().args),
     ];
-    expect(adapter.outputsMatch(raw, other, 1e-4)).toBe(true);
+    expect(await adapter.outputsMatch(raw, other, 1e-4)).toBe(true);
     await compiled.release();
   });
 
