@@ -3,9 +3,11 @@
 import { load } from 'epochly';
 import type { Backend, LoadedModel, LoadProgress } from 'epochly';
 import { createTokenizer } from './tokenizer.ts';
+import type { Feeds } from './tokenizer.ts';
 
 export interface Embedder {
   readonly model: LoadedModel;
+  tokenize(sentence: string): Feeds;
   /** The sentence's embedding, 512 numbers. */
   embed(sentence: string, signal?: AbortSignal): Promise<Float32Array>;
 }
@@ -29,6 +31,7 @@ export async function openEmbedder(
   const tokenize = createTokenizer(tokenizer as object, config as object);
   return {
     model,
+    tokenize,
     async embed(sentence, signal) {
       const { sentence_embedding: embedding } = await model.run(tokenize(sentence), { signal });
       return embedding.data as Float32Array;

@@ -6,7 +6,9 @@ import { SENTENCES } from '../sentences.ts';
 import { openEmbedder } from './embedder.ts';
 import type { Embedder } from './embedder.ts';
 import { cosine, createProjection } from './geometry.ts';
-import { addCall, byId, drawHeatMap, drawMap, drawResults } from './views.ts';
+import { closeLoad, openLoad } from './load-panel.ts';
+import { byId } from './dom.ts';
+import { addCall, drawHeatMap, drawMap, drawResults } from './views.ts';
 import type { Hit } from './views.ts';
 
 const SHOWN = 8;
@@ -35,6 +37,7 @@ async function open(backend: Backend | 'auto'): Promise<void> {
   byId('error').hidden = true;
   progress.hidden = false;
   try {
+    closeLoad();
     await embedder?.model.close();
     embedder = undefined;
     vectors = [];
@@ -48,6 +51,7 @@ async function open(backend: Backend | 'auto'): Promise<void> {
     });
     showBackend(embedder);
     await embedAll(embedder, progress);
+    openLoad(embedder);
     input.disabled = false;
     status('Ready. Type anything.');
     await search(input.value);

@@ -1,17 +1,6 @@
 /** What the page shows: each function draws one part of it from data. */
 
-const SVG = 'http://www.w3.org/2000/svg';
-
-export function byId<Element extends HTMLElement>(id: string): Element {
-  return document.getElementById(id) as Element;
-}
-
-function svg(name: string, attributes: Readonly<Record<string, string | number>>, text?: string): SVGElement {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
+import { byId, svg } from './dom.ts';
 
 export interface Hit {
   readonly index: number;
