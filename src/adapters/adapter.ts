@@ -193,6 +193,11 @@ export interface InferenceAdapter<Model extends object = any> {
   free?(model: Model, value: unknown): void;
   /** How many runs of a model may be under way at once. Default: any number, and one batch. */
   concurrency?(model: Model): number;
+  /**
+   * Milliseconds that the run took which gave this answer. Only where runs are carried out one after another on another
+   * thread: the next ones are then on their way while one runs. Default: runs are timed from here, and do not overlap.
+   */
+  timeOf?(model: Model, answer: unknown): number | undefined;
   /** Only for models of sequences, whose calls can be padded to a common length. */
   readonly padding?: SequencePadding<Model>;
 }

@@ -20,12 +20,25 @@ const LONG_BATCHES = [
 /** A size that was not run for so long, or for so many times its cost, is run again while the budget allows. */
 const STALE_MS = 100;
 const STALE_RUNS = 50;
+/** One that has to be gathered first, while the device idles, is run again so many times more seldom. */
+const GATHERED = 10;
+/** Runs that may be under way at once in a pipeline. */
+export const MOST_IN_PIPELINE = 8;
 
 /** What the policy looks at. Durations in milliseconds. */
 export interface BatchSituation {
   readonly curve: CostCurve;
-  /** Rows that wait, those of the oldest request included. */
+  /** Rows that wait, those of the oldest request included; or that would, if all came who are expected. */
   readonly queuedRows: number;
+  /** Rows that wait indeed. */
+  readonly waitingRows: number;
+  /** All rows that wait, run, or are expected: so many can be under way at once. */
+  readonly population: number;
+  /**
+   * Milliseconds that a run takes beyond its cost, on its way to another thread and back, while others may run there; 0 where
+   * runs are not pipelined.
+   */
+  readonly wayMs: number;
   /** How long the request that is served next has waited. */
   readonly oldestWaitMs: number;
   /** Rows whose callers were just answered and are likely to ask again, and in how many milliseconds; Infinity: never. */
@@ -65,21 +78,35 @@ export function preferredSize(curve: CostCurve, maxRows: number): number {
   const known = curve.knownSizes();
   const largest = known.at(-1) ?? 1;
   return mostEfficient(
-    curve,
+    { curve, population: 0, wayMs: 0 },
     known.filter((size) => size <= maxRows && size <= largest),
   );
 }
 
-function efficiency(curve: CostCurve, rows: number): number {
-  const cost = curve.costOf(rows);
-  return cost === undefined ? 0 : rows / Math.max(cost, 1e-6);
+/** Runs that keep a pipeline busy: those on their way last as long as the one that is carried out. */
+export function pipelineDepth(costMs: number | undefined, wayMs: number): number {
+  if (costMs === undefined) return 2;
+  return Math.max(2, Math.min(MOST_IN_PIPELINE, Math.ceil((costMs + wayMs) / Math.max(costMs, 1e-6))));
 }
 
-function mostEfficient(curve: CostCurve, sizes: readonly number[]): number {
+type Throughput = Pick<BatchSituation, 'curve' | 'population' | 'wayMs'>;
+
+/**
+ * Rows a millisecond in batches of so many: as many of them as there are rows for are under way at once, and of these one
+ * is carried out.
+ */
+function efficiency({ curve, population, wayMs }: Throughput, rows: number): number {
+  const cost = curve.costOf(rows);
+  if (cost === undefined) return 0;
+  const underWay = Math.max(1, Math.min(MOST_IN_PIPELINE, Math.floor(population / rows)));
+  return rows / Math.max(cost, (cost + wayMs) / underWay, 1e-6);
+}
+
+function mostEfficient(through: Throughput, sizes: readonly number[]): number {
   let best = 0;
-  for (const size of sizes) best = Math.max(best, efficiency(curve, size));
-  if (sizes.includes(1) && best < efficiency(curve, 1) * PAYS) return 1;
-  return sizes.find((size) => efficiency(curve, size) >= best * (1 - TIE)) ?? 1;
+  for (const size of sizes) best = Math.max(best, efficiency(through, size));
+  if (sizes.includes(1) && best < efficiency(through, 1) * PAYS) return 1;
+  return sizes.find((size) => efficiency(through, size) >= best * (1 - TIE)) ?? 1;
 }
 
 function bestSize(situation: BatchSituation, available: number): number {
@@ -89,12 +116,12 @@ function bestSize(situation: BatchSituation, available: number): number {
   // What waits is a candidate itself, between two sizes that are known.
   if (available < (known.at(-1) ?? 1) && !sizes.includes(available)) sizes.push(available);
   if (sizes.length === 0) return 1;
-  const best = mostEfficient(curve, sizes);
+  const best = mostEfficient(situation, sizes);
   for (const { share, worth } of LONG_BATCHES) {
     const short = sizes.filter((size) => (curve.costOf(size) ?? 0) * (inFlight + 1) <= targetLatencyMs * share);
     if (short.length === 0) continue;
-    const size = mostEfficient(curve, short);
-    if (efficiency(curve, size) * worth >= efficiency(curve, best)) return size;
+    const size = mostEfficient(situation, short);
+    if (efficiency(situation, size) * worth >= efficiency(situation, best)) return size;
   }
   return best;
 }
@@ -112,17 +139,18 @@ function sizeToExplore(situation: BatchSituation, available: number): number | u
   if (largest === undefined) return 1;
   if (begun !== undefined && isTolerable(situation, begun)) return begun;
   const best = mostEfficient(
-    curve,
+    situation,
     known.filter((size) => size <= available),
   );
   const larger = sizeWithin(Math.min(largest * 2, available));
-  const growing = efficiency(curve, largest) >= efficiency(curve, best) * (1 - TIE);
+  const growing = efficiency(situation, largest) >= efficiency(situation, best) * (1 - TIE);
   if (larger > largest && growing && isTolerable(situation, larger)) return larger;
   let stalest: { readonly size: number; readonly at: number } | undefined;
   for (const size of [1, sizeBelow(best), best, sizeAbove(best), best * 2, sizeWithin(available)]) {
     if (size === undefined || size > available || size > largest * 2 || !isTolerable(situation, size)) continue;
     const at = curve.lastObserved(size) ?? -Infinity;
-    const stale = now - at > Math.max(STALE_MS, STALE_RUNS * (curve.costOf(size) ?? 0));
+    const staleMs = Math.max(STALE_MS, STALE_RUNS * (curve.costOf(size) ?? 0));
+    const stale = now - at > (size > situation.waitingRows ? GATHERED : 1) * staleMs;
     if (stale && (stalest === undefined || at < stalest.at)) stalest = { size, at };
   }
   return stalest?.size;
@@ -132,14 +160,15 @@ function sizeToExplore(situation: BatchSituation, available: number): number | u
  * Whether whoever waits is still answered in time should the size be half as expensive again as expected; or is late anyway,
  * and the size promises to be worth its length.
  */
-function isTolerable({ curve, queuedRows, oldestWaitMs, targetLatencyMs }: BatchSituation, size: number): boolean {
+function isTolerable(situation: BatchSituation, size: number): boolean {
+  const { curve, queuedRows, oldestWaitMs, targetLatencyMs } = situation;
   const expected = curve.costOf(size) ?? 0;
   if (oldestWaitMs + expected * 1.5 <= targetLatencyMs) return true;
   const [first] = curve.points;
   if (first === undefined || oldestWaitMs + (first.costMs / first.size) * queuedRows <= targetLatencyMs) return false;
   const largest = curve.knownSizes().findLast((each) => each < size) ?? 1;
   const { worth } = LONG_BATCHES[1];
-  return expected <= targetLatencyMs || efficiency(curve, size) >= efficiency(curve, largest) * worth;
+  return expected <= targetLatencyMs || efficiency(situation, size) >= efficiency(situation, largest) * worth;
 }
 
 /**
@@ -149,7 +178,7 @@ function isTolerable({ curve, queuedRows, oldestWaitMs, targetLatencyMs }: Batch
 function waitFor(situation: BatchSituation, rows: number, available: number): number {
   const { curve, oldestWaitMs, inFlight, targetLatencyMs, maxWaitMs, maxRows } = situation;
   const { returningRows, returningInMs } = situation;
-  const now = efficiency(curve, rows);
+  const now = efficiency(situation, rows);
   if (now === 0 || returningRows === 0 || returningInMs > maxWaitMs) return 0;
   // Enough wait already, unless larger batches than any so far may be better still.
   if (rows < available && rows < (curve.knownSizes().at(-1) ?? 1)) return 0;

@@ -28,7 +28,7 @@ export class BatchQueue {
   /** Rows that ran out of memory, halved. */
   limit: number = Infinity;
   inFlightRows = 0;
-  /** Rows of the batch that is run in order to learn its cost. */
+  /** Rows of the batch that is run in order to learn its cost; 0 while none is. */
   exploredRows = 0;
   failedBatches = 0;
   /** Batches that failed although each of their requests succeeded alone. */
@@ -54,14 +54,17 @@ export class BatchQueue {
 
   /** Whether sizes may be tried that may turn out worse. */
   get mayExplore(): boolean {
-    return this.#exploredMs <= this.#busyMs * EXPLORATION_SHARE + this.#firstMs * EXPLORATION_START;
+    return (
+      this.exploredRows === 0 &&
+      this.#exploredMs <= this.#busyMs * EXPLORATION_SHARE + this.#firstMs * EXPLORATION_START
+    );
   }
 
   /** A run of the model took `costMs` of the device. */
   ran(rows: number, requests: number, costMs: number, now: number): void {
     // The first batch of a size also pays for what is done once: the second shows what it costs.
     const tried = rows === this.exploredRows && this.curve.lastObserved(nearestSize(rows)) !== undefined;
-    this.exploredRows = 0;
+    if (rows === this.exploredRows) this.exploredRows = 0;
     const best = this.curve.costOf(this.bestSize);
     if (tried && best !== undefined) this.#exploredMs += Math.max(0, costMs - (best * rows) / this.bestSize);
     this.#busyMs += costMs;

@@ -10,7 +10,7 @@ import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import { batchKeyString } from './batch-key.ts';
 import type { BatchKey } from './batch-key.ts';
-import { chooseBatch } from './batch-policy.ts';
+import { chooseBatch, MOST_IN_PIPELINE, pipelineDepth } from './batch-policy.ts';
 import type { BatchChoice } from './batch-policy.ts';
 import { BatchQueue } from './batch-queue.ts';
 import type { BatcherStats } from './batch-stats.ts';
@@ -20,7 +20,7 @@ import { DEFAULT_MICRO_BATCHER_CONFIG } from './micro-batcher-config.ts';
 import type { MicroBatcherConfig } from './micro-batcher-config.ts';
 import type { BatchRequest } from './request.ts';
 import { runAlone, runBatch } from './run-batch.ts';
-import type { BatchTarget } from './run-batch.ts';
+import type { BatchTarget, TimedRun } from './run-batch.ts';
 import { sequenceBucket } from './sequence-buckets.ts';
 import { systemClock } from '../clock.ts';
 
@@ -30,6 +30,8 @@ const AGEING = 10;
 const MOST_ROWS = 1024;
 /** How long what the system says of its memory is taken for true. */
 const MEMORY_MS = 1000;
+/** Weight of the newest in the mean of the time that the way to another thread and back takes. */
+const NEWEST_WAY = 1 / 8;
 /** Queues that are kept although nobody waits in them; those used least recently go. */
 const MAX_QUEUES = 256;
 
@@ -97,8 +99,13 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   readonly #modelId: number;
   readonly #memory: DynamicMicroBatcherOptions['memory'];
   readonly #target: BatchTarget;
-  /** Runs of single requests at once; a batch is alone. */
+  /** Runs at once: of single requests, for a batch is alone unless runs are pipelined. */
   readonly #slots: number;
+  /** Whether the next batches are on their way while one runs. */
+  readonly #pipelined: boolean;
+  /** Milliseconds that a run takes beyond what it takes on its own thread; the mean of the latest. */
+  #wayMs = 0;
+  #finishedAt = -Infinity;
   readonly #queues = new Map<string, BatchQueue>();
   #queuesByParts = new WeakMap<BatchKeyParts, BatchQueue>();
   /** Padding changed an answer of theirs: sequences of one length only share a batch from then on. */
@@ -130,7 +137,8 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     this.#clock = clock;
     this.#modelId = modelId;
     this.#memory = options.memory;
-    this.#slots = adapter.concurrency?.(model) ?? Infinity;
+    this.#pipelined = adapter.timeOf !== undefined;
+    this.#slots = this.#pipelined ? MOST_IN_PIPELINE : (adapter.concurrency?.(model) ?? Infinity);
     this.#device = options.device ?? new DeviceShare();
     this.#padding = adapter.padding !== undefined;
     const observe = options.observe ?? (async (_call, _requests, run) => run());
@@ -225,11 +233,15 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   pump(): void {
     this.#wait?.[Symbol.dispose]();
     this.#wait = undefined;
-    while (this.#batches === 0 && this.#inFlight < this.#slots && this.#device.hasRoomFor(this)) {
+    while (this.#hasRoom()) {
       const next = this.#nextBatch();
       if (next === undefined) return;
       void this.#start(next.queue, next.requests);
     }
+  }
+
+  #hasRoom(): boolean {
+    return (this.#pipelined || this.#batches === 0) && this.#inFlight < this.#slots && this.#device.hasRoomFor(this);
   }
 
   #queueOf({ call, batchKey }: SubmittedRequest): BatchQueue {
@@ -280,9 +292,9 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   /** Whether a request need not wait in any queue: nobody waits before it, and nobody is expected to come with it. */
   #runsAtOnce(queue: BatchQueue): boolean {
     if (this.#waiting > 0 || this.#pumpIsDue || this.#settling) return false;
-    if (this.#batches > 0 || this.#inFlight >= this.#slots || !this.#device.hasRoomFor(this)) return false;
+    if (!this.#hasRoom()) return false;
     if (queue.refusal !== undefined) return true;
-    if (this.#inFlight > 0) return this.#goal(queue, 1) <= 1;
+    if (this.#inFlight > 0) return this.#goal(queue, 1).rows <= 1 && this.#isWanting(queue, 1);
     return !this.#company && this.#choose(queue, 1, 0).waitMs === 0;
   }
 
@@ -292,7 +304,11 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     this.#inFlight++;
     queue.inFlightRows += rows;
     try {
-      return await this.#timed(queue, rows, 1, run);
+      return await this.#timed(queue, rows, 1, async (ran) => {
+        const answer = await run();
+        ran(answer);
+        return answer;
+      });
     } finally {
       this.#finished(queue, rows, false);
     }
@@ -367,15 +383,15 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
       if (queue.refusal !== undefined) return { queue, requests: this.#take(queue, 1, now) };
       const oldestWaitMs = now - (requests.peek(now)?.enqueuedAt ?? now);
       if (this.#inFlight > 0) {
-        // What runs at once must be of one size: else each is charged for the others.
-        if (this.#goal(queue, requests.rows) > 1) continue;
-        return { queue, requests: this.#take(queue, 1, now) };
+        const { rows, explores } = this.#goal(queue, requests.rows);
+        // Elsewhere than in a pipeline, runs that overlap must be of one size: each is charged for the others.
+        if (rows > (this.#pipelined ? requests.rows : 1) || !this.#isWanting(queue, rows)) continue;
+        return { queue, requests: this.#take(queue, rows, now, explores) };
       }
       const choice = this.#choose(queue, requests.rows, oldestWaitMs);
       // A wait that no timer can keep is none.
       if (choice.waitMs < 1) {
-        if (choice.explores) queue.exploredRows = choice.rows;
-        return { queue, requests: this.#take(queue, choice.rows, now) };
+        return { queue, requests: this.#take(queue, choice.rows, now, choice.explores) };
       }
       shortestWait = Math.min(shortestWait, choice.waitMs);
     }
@@ -404,21 +420,30 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   }
 
   /** The size that is worth gathering while the model is busy: all who wait, run or have just been answered may be in it. */
-  #goal(queue: BatchQueue, rows: number): number {
-    return Math.min(
-      this.#choose(queue, rows + queue.inFlightRows + queue.returns.rows(this.#clock.now()), 0).rows,
-      this.#maxRows(queue),
-    );
+  #goal(queue: BatchQueue, rows: number): BatchChoice {
+    const all = rows + queue.inFlightRows + queue.returns.rows(this.#clock.now());
+    // Whoever runs now keeps the model busy meanwhile: there is time to gather the best size.
+    return this.#choose(queue, this.#pipelined ? Math.max(all, queue.bestSize) : all, 0);
+  }
+
+  /** Whether the pipeline would run dry without another batch of so many rows. */
+  #isWanting(queue: BatchQueue, rows: number): boolean {
+    return !this.#pipelined || this.#inFlight < pipelineDepth(queue.curve.costOf(rows), this.#wayMs);
   }
 
   #choose(queue: BatchQueue, queuedRows: number, oldestWaitMs: number): BatchChoice {
     const now = this.#clock.now();
     const { targetLatencyMs, maxWaitMs } = this.config;
+    const waitingRows = queue.requests.rows;
+    const returningRows = queue.returns.rows(now);
     return chooseBatch({
       curve: queue.curve,
       queuedRows,
+      waitingRows,
+      population: Math.max(waitingRows, 1) + queue.inFlightRows + returningRows,
+      wayMs: this.#wayMs,
       oldestWaitMs,
-      returningRows: queue.returns.rows(now),
+      returningRows,
       returningInMs: queue.returns.inMs(now),
       inFlight: this.#inFlight,
       maxRows: this.#maxRows(queue),
@@ -447,7 +472,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   }
 
   /** Takes out requests of so many rows together, the first one whatever it has. */
-  #take(queue: BatchQueue, rows: number, now: number): readonly BatchRequest[] {
+  #take(queue: BatchQueue, rows: number, now: number, explores = false): readonly BatchRequest[] {
     const taken: BatchRequest[] = [];
     let room = rows;
     for (let next = queue.requests.peek(now); next !== undefined; next = queue.requests.peek(now)) {
@@ -459,6 +484,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
       if (room <= 0) break;
     }
     this.#setWaiting(this.#waiting - taken.length);
+    if (explores) queue.exploredRows = rows - room;
     return taken;
   }
 
@@ -481,7 +507,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     queue.inFlightRows -= rows;
     queue.returns.expect(rows, this.#clock.now());
     this.#sayIdle();
-    if ((this.#waiting > 0 && this.#goal(queue, queue.requests.rows) > queue.requests.rows) || together) {
+    if ((this.#waiting > 0 && this.#goal(queue, queue.requests.rows).rows > queue.requests.rows) || together) {
       this.#settle();
     } else {
       this.#device.next();
@@ -497,25 +523,38 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     });
   }
 
-  async #timed<T>(queue: BatchQueue, rows: number, requests: number, run: () => Promise<T>): Promise<T> {
-    const begun = this.#device.begin(this, this.#clock.now());
+  async #timed<T>(queue: BatchQueue, rows: number, requests: number, run: TimedRun<T>): Promise<T> {
+    const begunAt = this.#clock.now();
+    const begun = this.#device.begin(this, begunAt);
     const before = queue.curve.lastObserved(rows) === undefined ? this.#memory?.().usedBytes : undefined;
     let failed = true;
+    let insideMs: number | undefined;
     try {
-      const result = await run();
+      const result = await run((output) => {
+        insideMs = this.#adapter.timeOf?.(this.#model, output);
+      });
       failed = false;
       return result;
     } finally {
       const now = this.#clock.now();
-      const costMs = this.#device.finish(this, begun, now);
-      if (!failed) {
-        queue.ran(rows, requests, costMs, now);
+      const sharedMs = this.#device.finish(this, begun, now);
+      if (insideMs !== undefined && begunAt >= this.#finishedAt) this.#learnWay(now - begunAt - insideMs);
+      this.#finishedAt = now;
+      if (failed) {
+        queue.exploredRows = 0;
+      } else {
+        queue.ran(rows, requests, insideMs ?? sharedMs, now);
         if (before !== undefined) {
           const grown = (this.#memory?.().usedBytes ?? before) - before;
           queue.bytesPerRow = Math.max(queue.bytesPerRow, grown / rows);
         }
       }
     }
+  }
+
+  /** From a run that found nobody before it. */
+  #learnWay(wayMs: number): void {
+    this.#wayMs += (Math.max(0, wayMs) - this.#wayMs) * (this.#wayMs === 0 ? 1 : NEWEST_WAY);
   }
 
   #setWaiting(waiting: number): void {

@@ -21,8 +21,11 @@ export interface BatchTarget {
   /** Runs a call, of so many requests. */
   run(call: ModelCall, options: CallOptions, requests: number): MaybePromise<unknown>;
   /** Times a run of so many rows, on the device's account. */
-  timed<T>(queue: BatchQueue, rows: number, requests: number, run: () => Promise<T>): Promise<T>;
+  timed<T>(queue: BatchQueue, rows: number, requests: number, run: TimedRun<T>): Promise<T>;
 }
+
+/** Runs the model, and tells what it answered with. */
+export type TimedRun<T> = (ran: (output: unknown) => void) => Promise<T>;
 
 /** Answers or rejects each of the requests; never throws. */
 export async function runBatch(
@@ -35,7 +38,7 @@ export async function runBatch(
   const rows = rowsOf(requests);
   let answers: readonly unknown[];
   try {
-    answers = await target.timed(queue, rows, requests.length, () => runJoined(target, queue, requests));
+    answers = await target.timed(queue, rows, requests.length, (ran) => runJoined(target, queue, requests, ran));
   } catch (error) {
     return recover(target, queue, requests, error);
   }
@@ -52,13 +55,20 @@ export async function runAlone(target: BatchTarget, queue: BatchQueue, request: 
   if (request.settled) return true;
   try {
     const { call, signal, rows } = request;
-    const run = async (): Promise<unknown> => target.run(call, { signal }, 1);
-    settle(target, request, await target.timed(queue, rows, 1, run));
+    settle(target, request, await target.timed(queue, rows, 1, alone(target, call, { signal })));
     return true;
   } catch (error) {
     request.reject(error);
     return false;
   }
+}
+
+function alone(target: BatchTarget, call: ModelCall, options: CallOptions): TimedRun<unknown> {
+  return async (ran) => {
+    const output = await target.run(call, options, 1);
+    ran(output);
+    return output;
+  };
 }
 
 async function runEachAlone(target: BatchTarget, queue: BatchQueue, requests: readonly BatchRequest[]): Promise<void> {
@@ -69,6 +79,7 @@ async function runJoined(
   target: BatchTarget,
   queue: BatchQueue,
   requests: readonly BatchRequest[],
+  ran: (output: unknown) => void,
 ): Promise<readonly unknown[]> {
   const { adapter, model } = target;
   const { padTo } = queue;
@@ -81,6 +92,7 @@ async function runJoined(
   let answers: readonly unknown[];
   try {
     const output = await target.run(joined, { signal: waiting?.signal }, requests.length);
+    ran(output);
     answers = adapter.split(model, joined, output);
   } catch (error) {
     free(target, joined.args);
@@ -115,14 +127,14 @@ async function agree(
 ): Promise<boolean> {
   for (const i of [0, requests.length - 1]) {
     const { call, rows } = requests[i] as BatchRequest;
-    let alone: unknown;
+    let expected: unknown;
     try {
-      alone = await target.timed(queue, rows, 1, async () => target.run(call, {}, 1));
+      expected = await target.timed(queue, rows, 1, alone(target, call, {}));
     } catch {
       return false; // What fails alone fails in what follows, and is the request's own.
     }
-    const same = await target.adapter.outputsMatch(alone, answers[i], TOLERANCE);
-    free(target, alone);
+    const same = await target.adapter.outputsMatch(expected, answers[i], TOLERANCE);
+    free(target, expected);
     if (!same) return false;
   }
   queue.checks.passed(rowsOf(requests));

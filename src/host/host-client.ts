@@ -17,6 +17,13 @@ export interface RequestOptions {
   readonly transfer?: readonly ArrayBuffer[] | undefined;
 }
 
+const times = new WeakMap<object, number>();
+
+/** Milliseconds that the host took for an answer, the way there and back left out; undefined of anything else. */
+export function timeInHost(answer: unknown): number | undefined {
+  return typeof answer === 'object' && answer !== null ? times.get(answer) : undefined;
+}
+
 export class HostClient {
   readonly channel: HostChannel;
   /** Fires once, when the host is gone or given up. */
@@ -109,8 +116,13 @@ export class HostClient {
     this.#unanswered.delete(reply.id);
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
-    if ('error' in reply) pending?.reject(reviveError(reply.error));
-    else pending?.resolve(reply.answer);
+    if ('error' in reply) {
+      pending?.reject(reviveError(reply.error));
+    } else {
+      const { answer, tookMs } = reply;
+      if (tookMs !== undefined && typeof answer === 'object' && answer !== null) times.set(answer, tookMs);
+      pending?.resolve(answer);
+    }
     if (this.isIdle) this.#onIdle?.();
   }
 }

@@ -32,7 +32,7 @@ export type HostRequest =
 
 /** From the host, one a request. */
 export type HostReply =
-  | { readonly id: number; readonly answer: unknown }
+  | { readonly id: number; readonly answer: unknown; /** What it took, in milliseconds. */ readonly tookMs?: number }
   | { readonly id: number; readonly error: SerializedError };
 
 export interface SerializedError {

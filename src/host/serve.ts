@@ -48,8 +48,10 @@ export function serveHost(port: HostPort, loadRuntime: () => Promise<Runtime>): 
     working = true;
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       let reply: HostReply;
+      const begunAt = performance.now();
       try {
-        reply = { id: next.id, answer: await perform(next) };
+        const answer = await perform(next);
+        reply = { id: next.id, answer, tookMs: performance.now() - begunAt };
       } catch (error) {
         reply = { id: next.id, error: serializeError(error) };
       }

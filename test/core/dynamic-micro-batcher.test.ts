@@ -2,6 +2,7 @@
 
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
+import type { InferenceAdapter } from '../../src/adapters/adapter.ts';
 import { DynamicMicroBatcher } from '../../src/batching/dynamic-micro-batcher.ts';
 import type { BatchInferOptions } from '../../src/batching/dynamic-micro-batcher.ts';
 import type { MicroBatcherConfig } from '../../src/batching/micro-batcher-config.ts';
@@ -25,8 +26,21 @@ const AFFINE = (rows: number): number => 10 + rows;
 
 async function setUp(config: Partial<MicroBatcherConfig> = {}, cost = AFFINE, concurrency = 1): Promise<Bench> {
   const clock = createFakeClock();
-  const model = simulatedModel(clock, cost);
-  const adapter = simulatedAdapter(concurrency);
+  return setUpWith(clock, simulatedModel(clock, cost), simulatedAdapter(concurrency), config);
+}
+
+/** In another thread, as a host is: a millisecond and a half there, as much back. */
+async function setUpInHost(cost: (rows: number) => number, config: Partial<MicroBatcherConfig> = {}): Promise<Bench> {
+  const clock = createFakeClock();
+  return setUpWith(clock, simulatedModel(clock, cost, 1.5), simulatedAdapter(2, true), config);
+}
+
+async function setUpWith(
+  clock: FakeClock,
+  model: SimulatedModel,
+  adapter: InferenceAdapter<SimulatedModel>,
+  config: Partial<MicroBatcherConfig>,
+): Promise<Bench> {
   const batcher = new DynamicMicroBatcher({ model, adapter, clock, config: { targetLatencyMs: 1e6, ...config } });
   await batcher.start();
   const askWith = (options: BatchInferOptions, ...rows: number[]): Promise<readonly number[]> =>
@@ -60,6 +74,35 @@ const outcomes = (promises: readonly Promise<unknown>[]): Promise<readonly strin
       ),
     ),
   );
+
+describe('a model in another thread', () => {
+  test('has its next batch on the way while one runs', async () => {
+    const bench = await setUpInHost(AFFINE, { maxBatchSize: 8 });
+    await drive(bench, 16, 3000);
+    expect(await drive(bench, 16, 3000)).toBeGreaterThan((0.96 * 8) / AFFINE(8));
+  });
+
+  test('runs its calls one by one where a batch saves nothing but the way', async () => {
+    const bench = await setUpInHost((rows) => 3 * rows);
+    let before = 0;
+    bench.clock.after(3000, () => (before = bench.model.runs.length));
+    await drive(bench, 16, 6000);
+    const runs = bench.model.runs.slice(before);
+    expect(runs.flat().length).toBeGreaterThan((0.97 * 3000) / 3);
+    expect(runs.filter((rows) => rows.length > 1).length / runs.length).toBeLessThan(0.1);
+  });
+
+  test('waits for the whole of a batch that is worth it', async () => {
+    const bench = await setUpInHost((rows) => 50 + rows);
+    await drive(bench, 16, 6000);
+    expect(await drive(bench, 16, 6000)).toBeGreaterThan((0.95 * 16) / (66 + 3));
+  });
+
+  test('serves a single caller as fast as the model does', async () => {
+    const bench = await setUpInHost(AFFINE);
+    expect(await drive(bench, 1, 3000)).toBeCloseTo(1 / 14, 3);
+  });
+});
 
 describe('an idle model', () => {
   test('runs at once, in the turn of the call', async () => {

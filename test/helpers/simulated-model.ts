@@ -17,21 +17,27 @@ export interface SimulatedModel {
   answer: (rows: readonly number[]) => readonly number[];
 }
 
+/** What the runs took on the device, by their answers. */
+const times = new WeakMap<object, number>();
+
 export const answerTo = (row: number): number => row * 2;
 
-/** The device runs one batch after another. */
-export function simulatedModel(clock: FakeClock, cost: (rows: number) => number): SimulatedModel {
+/** The device runs one batch after another; the way to it and the way back take a while too. */
+export function simulatedModel(clock: FakeClock, cost: (rows: number) => number, wayMs = 0): SimulatedModel {
   let freeAt = 0;
   const model: SimulatedModel = Object.assign(
     (rows: readonly number[]): Promise<readonly number[]> => {
       model.runs.push([...rows]);
-      const begins = Math.max(clock.now(), freeAt);
+      const begins = Math.max(clock.now() + wayMs, freeAt);
       freeAt = begins + model.cost(rows.length);
+      const tookMs = freeAt - begins;
       return new Promise((resolve, reject) => {
-        clock.after(freeAt - clock.now(), () => {
+        clock.after(freeAt + wayMs - clock.now(), () => {
           try {
             model.fault(rows);
-            resolve(model.answer(rows));
+            const answer = model.answer(rows);
+            times.set(answer, tookMs);
+            resolve(answer);
           } catch (error) {
             reject(error);
           }
@@ -50,7 +56,10 @@ export function simulatedModel(clock: FakeClock, cost: (rows: number) => number)
 
 const rowsOf = ({ args }: ModelCall): readonly number[] => args[0] as readonly number[];
 
-export function simulatedAdapter(concurrency: number | undefined = 1): InferenceAdapter<SimulatedModel> {
+export function simulatedAdapter(
+  concurrency: number | undefined = 1,
+  pipelined = false,
+): InferenceAdapter<SimulatedModel> {
   return callableAdapter<SimulatedModel>({
     name: 'simulated',
     deterministic: true,
@@ -68,6 +77,7 @@ export function simulatedAdapter(concurrency: number | undefined = 1): Inference
       let start = 0;
       return sizes.map((size) => rows.slice(start, (start += size)));
     },
+    ...(pipelined ? { timeOf: (_model, answer) => times.get(answer as object) } : {}),
     ...(concurrency === undefined ? {} : { concurrency: () => concurrency }),
   });
 }
