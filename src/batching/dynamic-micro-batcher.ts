@@ -310,6 +310,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
         return answer;
       });
     } finally {
+      queue.returns.expect(rows, this.#clock.now());
       this.#finished(queue, rows, false);
     }
   }
@@ -346,6 +347,8 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
         resolve: (answer) => {
           if (request.settled) return;
           done();
+          // Before the caller can ask again.
+          queue.returns.expect(rows, this.#clock.now());
           resolve(answer);
         },
         reject: (error) => {
@@ -505,7 +508,6 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   #finished(queue: BatchQueue, rows: number, together: boolean): void {
     this.#inFlight--;
     queue.inFlightRows -= rows;
-    queue.returns.expect(rows, this.#clock.now());
     this.#sayIdle();
     if ((this.#waiting > 0 && this.#goal(queue, queue.requests.rows).rows > queue.requests.rows) || together) {
       this.#settle();
