@@ -1,7 +1,6 @@
 /** @module Models opened by load(), which live in a host. */
 
 import type { ModelCall } from '../call.ts';
-import { timeInHost } from '../host/host-client.ts';
 import type { HostedModel, RunOptions } from '../host/hosted-model.ts';
 import { copyPortable, isPlainObject, isPortable } from '../portable.ts';
 import type { BatchKeyParts, BatchRefusal, InferenceAdapter } from './adapter.ts';
@@ -43,7 +42,7 @@ export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<Hosted
   // What is no plain data is refused by the model itself.
   retain: (_model, call) =>
     isPortable(call.args) ? { ...call, args: copyPortable(call.args) as readonly unknown[] } : call,
-  timeOf: (_model, answer) => timeInHost(answer),
+  timeOf: (model, answer) => model.timeOf(answer),
   padding: {
     key: (model, call, bucketOf) =>
       model.framework === 'onnxruntime'

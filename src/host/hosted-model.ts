@@ -11,6 +11,7 @@ import type { Clock } from '../platform.ts';
 import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
+import { timeInHost } from './host-client.ts';
 import type { HostClient } from './host-client.ts';
 import type { RuntimeModelInfo } from './runtime.ts';
 
@@ -169,6 +170,11 @@ export class HostedModel implements AsyncDisposable {
     } finally {
       if (--this.#running === 0) this.#onDrained?.();
     }
+  }
+
+  /** @internal Milliseconds that its host took for an answer of `run()`; undefined of anything else. */
+  timeOf(answer: unknown): number | undefined {
+    return timeInHost(answer);
   }
 
   /** Lets calls in flight finish, then ends the host. Later calls throw ClosedError. Closing twice is fine. */
