@@ -70,7 +70,7 @@ describe('a sentence encoder', () => {
       expectClose(answers[31].sentence_embedding.data, alone.sentence_embedding.data);
       expect(new Set(answers.map(({ sentence_embedding }) => sentence_embedding.data[0])).size).toBe(32);
     }
-    expect(queueOf(epochly.getBatchStats(model.modelId)).meanBatchSize).toBeGreaterThan(2);
+    expect(queueOf(epochly.getBatchStats(model.modelId)).largestBatch).toBeGreaterThan(1);
     const left = model.run(feeds(1), { signal: controller.signal });
     const others = times(8, (i) => model.run(feeds(i)));
     controller.abort(new Error('left'));
