@@ -1,11 +1,7 @@
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
-
-async function ready(page: Page): Promise<void> {
-  await page.goto('/');
-  await expect(page.getByRole('status')).toHaveText('Ready. Type anything.', { timeout: 60_000 });
-}
+import { ready } from './support/ready.ts';
 
 const results = (page: Page) => page.locator('#results li');
 const query = (page: Page) => page.getByRole('searchbox');
