@@ -191,7 +191,7 @@ export interface InferenceAdapter<Model extends object = any> {
   retain?(model: Model, call: ModelCall): ModelCall;
   /** Frees the tensors in arguments that were retained or joined, or in an answer that nobody gets. Default: nothing. */
   free?(model: Model, value: unknown): void;
-  /** How many runs of a model may be under way at once. Default: any number, and one batch. */
+  /** How many runs of a model may be under way at once; not asked where there is `timeOf`. Default: any number, and one batch. */
   concurrency?(model: Model): number;
   /**
    * Milliseconds that the run took which gave this answer. Only where runs are carried out one after another on another

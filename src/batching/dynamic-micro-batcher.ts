@@ -53,27 +53,18 @@ export interface DynamicMicroBatcherOptions<Model extends object = any> {
 }
 
 /** Options of one request. */
-export interface BatchInferOptions {
-  /** Default `RequestPriority.NORMAL`. */
-  readonly priority?: RequestPriority | undefined;
+export interface BatchInferOptions extends Pick<CallOptions, 'signal' | 'deadlineMs' | 'tenant' | 'priority'> {
   /** In place of the adapter's: only requests of equal keys share a batch. */
   readonly batchKey?: BatchKey | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Milliseconds from now. */
-  readonly deadlineMs?: number | undefined;
-  /** Tenants take turns. Default "default". */
-  readonly tenant?: string | undefined;
   /** Default: the model's primary entry point. */
   readonly entryPoint?: string | undefined;
 }
 
 /** A request as the way of a call hands it over. */
-export interface SubmittedRequest extends Pick<CallOptions, 'signal' | 'priority' | 'tenant'> {
+export interface SubmittedRequest extends Omit<BatchInferOptions, 'entryPoint'> {
   readonly call: ModelCall;
-  readonly batchKey?: BatchKey | undefined;
   /** On the clock of the batcher. */
   readonly deadlineAt?: number | undefined;
-  readonly deadlineMs?: number | undefined;
   /** Calls the model with the caller's own arguments, in this turn. */
   readonly runNow?: (() => Promise<unknown>) | undefined;
 }
@@ -118,7 +109,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   #requests = 0;
   #refusedFull = 0;
   #refusedLate = 0;
-  /** Whether `pump` is due at the end of this turn, or in the next one. */
+  /** Whether `pump` is due at the end of this turn. */
   #pumpIsDue = false;
   /** Callers were answered in this turn, and may ask again before the next. */
   #settling = false;
@@ -293,8 +284,9 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   #runsAtOnce(queue: BatchQueue): boolean {
     if (this.#waiting > 0 || this.#pumpIsDue || this.#settling) return false;
     if (!this.#hasRoom()) return false;
+    if (!this.#isWanting(queue, 1)) return false;
     if (queue.refusal !== undefined) return true;
-    if (this.#inFlight > 0) return this.#goal(queue, 1).rows <= 1 && this.#isWanting(queue, 1);
+    if (this.#inFlight > 0) return this.#goal(queue, 1).rows <= 1;
     return !this.#company && this.#choose(queue, 1, 0).waitMs === 0;
   }
 
@@ -360,14 +352,14 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
       signal?.addEventListener('abort', leave);
       queue.requests.push(request);
       this.#setWaiting(this.#waiting + 1);
-      this.#pumpSoon(queueMicrotask);
+      this.#pumpSoon();
     });
   }
 
-  #pumpSoon(when: (task: () => void) => void): void {
+  #pumpSoon(): void {
     if (this.#pumpIsDue) return;
     this.#pumpIsDue = true;
-    when(() => {
+    queueMicrotask(() => {
       this.#pumpIsDue = false;
       if (this.#settling) return;
       if (this.#inFlight === 0) this.#company = this.#waiting > 1;
@@ -383,7 +375,10 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
       this.#refuseLate(queue, now);
       const { requests } = queue;
       if (requests.length === 0) continue;
-      if (queue.refusal !== undefined) return { queue, requests: this.#take(queue, 1, now) };
+      if (queue.refusal !== undefined) {
+        if (!this.#isWanting(queue, 1)) continue;
+        return { queue, requests: this.#take(queue, 1, now) };
+      }
       const oldestWaitMs = now - (requests.peek(now)?.enqueuedAt ?? now);
       if (this.#inFlight > 0) {
         const { rows, explores } = this.#goal(queue, requests.rows);
@@ -579,6 +574,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   }
 
   #refuseLate(queue: BatchQueue, now: number): void {
+    if (!queue.requests.hasDeadlines) return;
     const late = this.#remove(
       queue,
       ({ deadlineAt, rows }) => deadlineAt !== undefined && now + (queue.curve.costOf(rows) ?? 0) > deadlineAt,

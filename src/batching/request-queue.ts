@@ -102,6 +102,7 @@ export class RequestQueue {
   readonly #ageingMs: number;
   #rows = 0;
   #length = 0;
+  #deadlines = 0;
 
   constructor(ageingMs: number) {
     this.#ageingMs = ageingMs;
@@ -115,10 +116,16 @@ export class RequestQueue {
     return this.#rows;
   }
 
+  /** Whether any request has a deadline: most have none, and need not be looked through before each batch. */
+  get hasDeadlines(): boolean {
+    return this.#deadlines > 0;
+  }
+
   push(request: BatchRequest): void {
     (this.#classes[request.priority] as PriorityClass).push(request);
     this.#length++;
     this.#rows += request.rows;
+    if (request.deadlineAt !== undefined) this.#deadlines++;
   }
 
   /** Who is served next; undefined where nobody waits. */
@@ -185,5 +192,6 @@ export class RequestQueue {
   #left(request: BatchRequest): void {
     this.#length--;
     this.#rows -= request.rows;
+    if (request.deadlineAt !== undefined) this.#deadlines--;
   }
 }

@@ -24,6 +24,12 @@ export function timeInHost(answer: unknown): number | undefined {
   return typeof answer === 'object' && answer !== null ? times.get(answer) : undefined;
 }
 
+/** What `timeInHost` knows of an answer, for what was made of it. */
+export function copyTime(answer: unknown, made: unknown): void {
+  const tookMs = timeInHost(answer);
+  if (tookMs !== undefined && typeof made === 'object' && made !== null) times.set(made, tookMs);
+}
+
 export class HostClient {
   readonly channel: HostChannel;
   /** Fires once, when the host is gone or given up. */

@@ -11,7 +11,7 @@ import type { Clock } from '../platform.ts';
 import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
-import { timeInHost } from './host-client.ts';
+import { copyTime, timeInHost } from './host-client.ts';
 import type { HostClient } from './host-client.ts';
 import type { RuntimeModelInfo } from './runtime.ts';
 
@@ -161,7 +161,9 @@ export class HostedModel implements AsyncDisposable {
           transfer: transfer === true ? [...portableBuffers(args)] : undefined,
         });
         this.#failures = 0;
-        return reviveTensors(answer);
+        const revived = reviveTensors(answer);
+        copyTime(answer, revived);
+        return revived;
       });
     } catch (error) {
       // Only a host whose device is lost answers so; it cannot recover by itself.

@@ -98,6 +98,22 @@ describe('a model in another thread', () => {
     expect(await drive(bench, 16, 6000)).toBeGreaterThan((0.95 * 16) / (66 + 3));
   });
 
+  test('whose calls cannot be batched has no more of them on the way than keep it busy', async () => {
+    const clock = createFakeClock();
+    const model = simulatedModel(clock, AFFINE, 1.5);
+    const adapter = { ...simulatedAdapter(2, true), batchKey: () => 'unknown' as const };
+    const bench = await setUpWith(clock, model, adapter, {});
+    const waiting = Array.from({ length: 20 }, (_, i) => bench.ask(i));
+    expect(bench.batcher.getStats()).toMatchObject({ inFlight: 2, waiting: 18 });
+    await clock.run(60);
+    const urgent = bench.askWith({ priority: RequestPriority.CRITICAL }, 99);
+    await clock.run(1000);
+    await Promise.all([...waiting, urgent]);
+    const begun = model.runs.map(([row]) => row);
+    expect(begun.indexOf(99)).toBeLessThan(8);
+    expect(begun).toHaveLength(21);
+  });
+
   test('serves a single caller as fast as the model does', async () => {
     const bench = await setUpInHost(AFFINE);
     expect(await drive(bench, 1, 3000)).toBeCloseTo(1 / 14, 3);

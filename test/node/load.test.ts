@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createEpochly, load, tensor } from 'epochly';
+import { createEpochly, load, tensor, unwrap } from 'epochly';
 import type { HostedModel, LoadOptions, LoadProgress, TensorType } from 'epochly';
 import { EMOTION, OCR_DETECTOR, UPSCALER, USE_LITE, USE_LITE_FOLDER } from '../helpers/models.ts';
 import { chainModel, externalDataModel, identityModel } from '../helpers/onnx-builder.ts';
@@ -288,6 +288,9 @@ test('models of TensorFlow.js and of transformers.js are loaded as well', async 
   const embed = await load({ task: 'feature-extraction', model: USE_LITE_FOLDER });
   const embedding = await embed.run('The cat sat on the mat.');
   expect(embedding.dims).toEqual([1, 512]);
+  // A tensor by itself is made anew on this side: what it took in the host is known of it all the same.
+  const hosted = unwrap(embed);
+  expect(hosted.timeOf(await hosted.run('The dog, too.'))).toBeGreaterThan(0);
   await expect(embed.run('x', { parameters: { streamer: () => 1 } as never })).rejects.toMatchObject({ code: 'INPUT' });
   await embed.close();
 });
