@@ -24,6 +24,8 @@ const STALE_RUNS = 50;
 const GATHERED = 10;
 /** Runs that may be under way at once in a pipeline. */
 export const MOST_IN_PIPELINE = 8;
+/** A page that draws a frame's worth of its own, or collects garbage, must not leave the host with nothing to do. */
+const PAUSE_MS = 5;
 
 /** What the policy looks at. Durations in milliseconds. */
 export interface BatchSituation {
@@ -83,10 +85,13 @@ export function preferredSize(curve: CostCurve, maxRows: number): number {
   );
 }
 
-/** Runs that keep a pipeline busy: those on their way last as long as the one that is carried out. */
+/**
+ * Runs that keep a pipeline busy: those on their way last as long as the one that is carried out, also while this thread
+ * has something else to do for a moment.
+ */
 export function pipelineDepth(costMs: number | undefined, wayMs: number): number {
   if (costMs === undefined) return 2;
-  return Math.max(2, Math.min(MOST_IN_PIPELINE, Math.ceil((costMs + wayMs) / Math.max(costMs, 1e-6))));
+  return Math.max(2, Math.min(MOST_IN_PIPELINE, 1 + Math.ceil((wayMs + PAUSE_MS) / Math.max(costMs, 1e-6))));
 }
 
 type Throughput = Pick<BatchSituation, 'curve' | 'population' | 'wayMs'>;

@@ -381,9 +381,16 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
       }
       const oldestWaitMs = now - (requests.peek(now)?.enqueuedAt ?? now);
       if (this.#inFlight > 0) {
-        const { rows, explores } = this.#goal(queue, requests.rows);
+        const goal = this.#goal(queue, requests.rows);
+        const gathered = this.#hasGathered(queue, goal.rows, oldestWaitMs);
+        const { rows, explores } = gathered ? this.#choose(queue, requests.rows, oldestWaitMs) : goal;
         // Elsewhere than in a pipeline, runs that overlap must be of one size: each is charged for the others.
-        if (rows > (this.#pipelined ? requests.rows : 1) || !this.#isWanting(queue, rows)) continue;
+        if (!this.#pipelined && rows > 1) {
+          // The device is kept free for those who have waited for it long enough.
+          if (gathered) return undefined;
+          continue;
+        }
+        if (rows > requests.rows || !this.#isWanting(queue, rows)) continue;
         return { queue, requests: this.#take(queue, rows, now, explores) };
       }
       const choice = this.#choose(queue, requests.rows, oldestWaitMs);
@@ -422,6 +429,15 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     const all = rows + queue.inFlightRows + queue.returns.rows(this.#clock.now());
     // Whoever runs now keeps the model busy meanwhile: there is time to gather the best size.
     return this.#choose(queue, this.#pipelined ? Math.max(all, queue.bestSize) : all, 0);
+  }
+
+  /**
+   * Whether the request that waits longest has done so for as long as the batch takes that it is to be part of: who should
+   * come in time has come, and other queues that keep the device busy must not keep it waiting for ever.
+   */
+  #hasGathered(queue: BatchQueue, rows: number, oldestWaitMs: number): boolean {
+    const cost = queue.curve.costOf(rows) ?? 0;
+    return oldestWaitMs >= Math.min(cost * (this.#inFlight + 1) + this.#wayMs, this.config.maxWaitMs);
   }
 
   /** Whether the pipeline would run dry without another batch of so many rows. */

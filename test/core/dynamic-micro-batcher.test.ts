@@ -3,6 +3,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import type { InferenceAdapter } from '../../src/adapters/adapter.ts';
+import type { BatchKey } from '../../src/batching/batch-key.ts';
 import { DynamicMicroBatcher } from '../../src/batching/dynamic-micro-batcher.ts';
 import type { BatchInferOptions } from '../../src/batching/dynamic-micro-batcher.ts';
 import type { MicroBatcherConfig } from '../../src/batching/micro-batcher-config.ts';
@@ -221,6 +222,39 @@ describe('the size of batches', () => {
     // 20,000 bytes less a fifth, of 1000 a row.
     expect(Math.max(...model.runs.map((rows) => rows.length))).toBe(16);
     expect(batcher.getStats().queues[0]?.maxSize).toBe(16);
+  });
+});
+
+describe('queues beside each other', () => {
+  const key = (modelId: number): BatchKey => ({ modelId, endpoint: '', inputShapeBucket: [-1], dtype: 'number' });
+  /** The longest that two callers of a quiet queue waited, while so many keep another one busy. */
+  const longestWait = async ({ clock, askWith }: Bench, flood: number): Promise<number> => {
+    const until = clock.now() + 4000;
+    let longest = 0;
+    const caller = async (modelId: number, row: number): Promise<void> => {
+      while (clock.now() < until) {
+        const askedAt = clock.now();
+        await askWith({ batchKey: key(modelId) }, row);
+        // Both have been learned by then.
+        if (modelId === 2 && askedAt > until - 2000) longest = Math.max(longest, clock.now() - askedAt);
+      }
+    };
+    const all = [1, 2].flatMap((modelId) =>
+      Array.from({ length: modelId === 1 ? flood : 2 }, (_, row) => caller(modelId, row)),
+    );
+    await clock.run(6000);
+    await Promise.all(all);
+    return longest;
+  };
+
+  test.each([
+    ['batches pay', AFFINE, 2 * AFFINE(8) + AFFINE(2)],
+    ['batches cost more than their rows', (rows: number): number => 2 * rows + (rows > 1 ? 1 : 0), 18 * 2],
+  ])('where %s, those of a busy one keep nobody of a quiet one waiting for ever', async (_name, cost, everybody) => {
+    const inHost = await longestWait(await setUpInHost(cost, { maxBatchSize: 8 }), 16);
+    expect(inHost).toBeLessThanOrEqual(2 * everybody);
+    const inProcess = await longestWait(await setUp({ maxBatchSize: 8 }, cost, 2), 16);
+    expect(inProcess).toBeLessThanOrEqual(2 * everybody);
   });
 });
 
