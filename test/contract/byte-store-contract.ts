@@ -119,6 +119,64 @@ export function testByteStore(name: string, { open, reopen }: ByteStoreContractO
       expect(await store.putIfAbsent('key', bytes(9))).toEqual(kept);
     });
 
+    test('writes a batch: deletes first, then puts; what was read is marked, and nothing comes of it', async () => {
+      const store = await openStore();
+      await store.put('a', bytes(1));
+      await store.put('b', bytes(2));
+      const given = bytes(3);
+      await store.write({
+        deletes: ['a', 'b', 'none'],
+        puts: [
+          { key: 'b', bytes: given },
+          { key: 'c', bytes: bytes() },
+        ],
+        used: ['c', 'none'],
+      });
+      given[0] = 9;
+      expect(await list(store)).toEqual(['b', 'c']);
+      expect([await store.get('b'), await store.get('c')]).toEqual([bytes(3), bytes()]);
+      await store.write({});
+      expect(await list(store)).toEqual(['b', 'c']);
+    });
+
+    test('counts what it keeps, by beginning', async () => {
+      const store = await openStore();
+      expect(await store.usage('')).toEqual({ entries: 0, bytes: 0 });
+      await store.write({
+        puts: [
+          { key: 'a:1', bytes: bytes(1, 2, 3) },
+          { key: 'a:2', bytes: bytes() },
+          { key: 'b', bytes: bytes(1) },
+        ],
+      });
+      expect(await store.usage('a:')).toEqual({ entries: 2, bytes: 3 + 3 + 3 });
+      await store.put('a:1', bytes(1));
+      expect(await store.usage('')).toEqual({ entries: 3, bytes: 3 + 1 + 3 + 1 + 1 });
+      await store.delete('a:1');
+      await store.deletePrefix('b');
+      expect(await store.usage('')).toEqual({ entries: 1, bytes: 3 });
+    });
+
+    test('makes room: what has expired goes, then what was used longest ago, and nothing else', async () => {
+      const store = await openStore();
+      const put = (key: string, expiresAt?: number): MaybePromise<void> =>
+        store.write({ puts: [{ key, bytes: bytes(1, 2, 3, 4), expiresAt }] });
+      for (const key of ['e:1', 'e:2', 'e:3', 'e:4']) await put(key);
+      await put('e:old', 1000);
+      await put('e:young', 3000);
+      await put('k:1', 1000);
+      expect(await store.trim({ prefix: 'e:', nowMs: 999, maxBytes: 1000 })).toBe(0);
+      expect(await store.trim({ prefix: 'e:', nowMs: 1000, maxBytes: 1000 })).toBe(1);
+      expect(await list(store)).toEqual(['e:1', 'e:2', 'e:3', 'e:4', 'e:young', 'k:1']);
+      await store.write({ used: ['e:1'] });
+      await put('e:2');
+      // 7 bytes each, 11 the young one: room for three of those used last.
+      expect(await store.trim({ prefix: 'e:', nowMs: 1000, maxBytes: 7 + 7 + 11 })).toBe(2);
+      expect(await list(store)).toEqual(['e:1', 'e:2', 'e:young', 'k:1']);
+      expect(await store.trim({ prefix: 'e:', nowMs: 1000, maxBytes: 0 })).toBe(3);
+      expect(await list(store)).toEqual(['k:1']);
+    });
+
     test('once closed it says so', async () => {
       const store = await openStore();
       await store.close();
