@@ -198,6 +198,8 @@ export interface InferenceAdapter<Model extends object = any> {
    * thread: the next ones are then on their way while one runs. Default: runs are timed from here, and do not overlap.
    */
   timeOf?(model: Model, answer: unknown): number | undefined;
+  /** Bytes of the largest tensor that the model's device takes. Default: nothing is known to limit it but memory. */
+  maxTensorBytes?(model: Model): number | undefined;
   /** Only for models of sequences, whose calls can be padded to a common length. */
   readonly padding?: SequencePadding<Model>;
 }

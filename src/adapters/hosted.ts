@@ -43,6 +43,7 @@ export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<Hosted
   retain: (_model, call) =>
     isPortable(call.args) ? { ...call, args: copyPortable(call.args) as readonly unknown[] } : call,
   timeOf: (model, answer) => model.timeOf(answer),
+  maxTensorBytes: (model) => model.maxTensorBytes,
   padding: {
     key: (model, call, bucketOf) =>
       model.framework === 'onnxruntime'

@@ -41,6 +41,11 @@ export interface BatchSituation {
    * runs are not pipelined.
    */
   readonly wayMs: number;
+  /**
+   * Milliseconds a run that the other thread has nothing to do while runs are on their way to it: what this thread needs for
+   * each run, however many are under way.
+   */
+  readonly idleMs: number;
   /** How long the request that is served next has waited. */
   readonly oldestWaitMs: number;
   /** Rows whose callers were just answered and are likely to ask again, and in how many milliseconds; Infinity: never. */
@@ -80,7 +85,7 @@ export function preferredSize(curve: CostCurve, maxRows: number): number {
   const known = curve.knownSizes();
   const largest = known.at(-1) ?? 1;
   return mostEfficient(
-    { curve, population: 0, wayMs: 0 },
+    { curve, population: 0, wayMs: 0, idleMs: 0 },
     known.filter((size) => size <= maxRows && size <= largest),
   );
 }
@@ -94,17 +99,17 @@ export function pipelineDepth(costMs: number | undefined, wayMs: number): number
   return Math.max(2, Math.min(MOST_IN_PIPELINE, 1 + Math.ceil((wayMs + PAUSE_MS) / Math.max(costMs, 1e-6))));
 }
 
-type Throughput = Pick<BatchSituation, 'curve' | 'population' | 'wayMs'>;
+type Throughput = Pick<BatchSituation, 'curve' | 'population' | 'wayMs' | 'idleMs'>;
 
 /**
  * Rows a millisecond in batches of so many: as many of them as there are rows for are under way at once, and of these one
  * is carried out.
  */
-function efficiency({ curve, population, wayMs }: Throughput, rows: number): number {
+function efficiency({ curve, population, wayMs, idleMs }: Throughput, rows: number): number {
   const cost = curve.costOf(rows);
   if (cost === undefined) return 0;
   const underWay = Math.max(1, Math.min(MOST_IN_PIPELINE, Math.floor(population / rows)));
-  return rows / Math.max(cost, (cost + wayMs) / underWay, 1e-6);
+  return rows / Math.max(cost + idleMs, (cost + wayMs) / underWay, 1e-6);
 }
 
 function mostEfficient(through: Throughput, sizes: readonly number[]): number {

@@ -37,6 +37,8 @@ export class BatchQueue {
   elements = 0;
   /** Bytes of memory that a row was seen to take. */
   bytesPerRow = 0;
+  /** Bytes that a row has in the largest tensor that was seen. */
+  tensorBytesPerRow = 0;
   #busyMs = 0;
   #exploredMs = 0;
   #firstMs = 0;

@@ -21,6 +21,7 @@ import type { MicroBatcherConfig } from './micro-batcher-config.ts';
 import type { BatchRequest } from './request.ts';
 import { runAlone, runBatch } from './run-batch.ts';
 import type { BatchTarget, TimedRun } from './run-batch.ts';
+import { largestTensorBytes } from './largest-tensor.ts';
 import { sequenceBucket } from './sequence-buckets.ts';
 import { systemClock } from '../clock.ts';
 
@@ -32,6 +33,8 @@ const MOST_ROWS = 1024;
 const MEMORY_MS = 1000;
 /** Weight of the newest in the mean of the time that the way to another thread and back takes. */
 const NEWEST_WAY = 1 / 8;
+/** And of one that is shorter than the mean. */
+const SHORTER_WAY = 1 / 2;
 /** Queues that are kept although nobody waits in them; those used least recently go. */
 const MAX_QUEUES = 256;
 
@@ -96,6 +99,8 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   readonly #pipelined: boolean;
   /** Milliseconds that a run takes beyond what it takes on its own thread; the mean of the latest. */
   #wayMs = 0;
+  /** Milliseconds a run that its thread has nothing to do, although others are on their way to it; the mean of the latest. */
+  #idleMs = 0;
   #finishedAt = -Infinity;
   readonly #queues = new Map<string, BatchQueue>();
   #queuesByParts = new WeakMap<BatchKeyParts, BatchQueue>();
@@ -211,7 +216,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     }
     if (this.#runsAtOnce(queue)) {
       const run = runNow ?? (() => this.#target.run(call, { signal }, 1) as Promise<unknown>);
-      return this.#runNow(queue, rows, run);
+      return this.#runNow(queue, call, rows, run);
     }
     if (this.#waiting >= this.config.maxQueueDepth && !this.#makeRoom(tenant)) {
       this.#refusedFull++;
@@ -290,7 +295,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     return !this.#company && this.#choose(queue, 1, 0).waitMs === 0;
   }
 
-  async #runNow(queue: BatchQueue, rows: number, run: () => Promise<unknown>): Promise<unknown> {
+  async #runNow(queue: BatchQueue, call: ModelCall, rows: number, run: () => Promise<unknown>): Promise<unknown> {
     if (this.#inFlight === 0) this.#expectCompany();
     queue.waits.observe(0);
     this.#inFlight++;
@@ -298,7 +303,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     try {
       return await this.#timed(queue, rows, 1, async (ran) => {
         const answer = await run();
-        ran(answer);
+        ran(call, answer);
         return answer;
       });
     } finally {
@@ -456,6 +461,7 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
       waitingRows,
       population: Math.max(waitingRows, 1) + queue.inFlightRows + returningRows,
       wayMs: this.#wayMs,
+      idleMs: Math.max(0, this.#idleMs),
       oldestWaitMs,
       returningRows,
       returningInMs: queue.returns.inMs(now),
@@ -471,18 +477,26 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   #maxRows(queue: BatchQueue): number {
     const { maxBatchSize } = this.config;
     const wanted = Math.min(maxBatchSize === 0 ? MOST_ROWS : maxBatchSize, queue.limit);
-    if (queue.bytesPerRow === 0) return wanted;
-    return Math.max(1, Math.min(wanted, Math.floor(this.#usableBytes() / queue.bytesPerRow)));
+    if (queue.bytesPerRow === 0 && queue.tensorBytesPerRow === 0) return wanted;
+    const headroom = 1 - this.config.gpuHeadroomPct / 100;
+    const inMemory = queue.bytesPerRow === 0 ? Infinity : (this.#availableMemory() * headroom) / queue.bytesPerRow;
+    const onDevice =
+      queue.tensorBytesPerRow === 0 ? Infinity : (this.#maxTensorBytes() * headroom) / queue.tensorBytesPerRow;
+    return Math.max(1, Math.floor(Math.min(wanted, inMemory, onDevice)));
   }
 
-  /** What batches may take of the memory that is free. Asking the system takes longer than all else of a call. */
-  #usableBytes(): number {
+  #maxTensorBytes(): number {
+    return this.#adapter.maxTensorBytes?.(this.#model) ?? Infinity;
+  }
+
+  /** Bytes of memory that are free. Asking the system takes longer than all else of a call. */
+  #availableMemory(): number {
     const now = this.#clock.now();
     if (now - this.#memoryAskedAt >= MEMORY_MS) {
       this.#memoryAskedAt = now;
       this.#availableBytes = this.#memory?.().availableBytes ?? Infinity;
     }
-    return this.#availableBytes * (1 - this.config.gpuHeadroomPct / 100);
+    return this.#availableBytes;
   }
 
   /** Takes out requests of so many rows together, the first one whatever it has. */
@@ -539,19 +553,24 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   async #timed<T>(queue: BatchQueue, rows: number, requests: number, run: TimedRun<T>): Promise<T> {
     const begunAt = this.#clock.now();
     const begun = this.#device.begin(this, begunAt);
-    const before = queue.curve.lastObserved(rows) === undefined ? this.#memory?.().usedBytes : undefined;
+    const isNew = queue.curve.lastObserved(rows) === undefined;
+    const before = isNew ? this.#memory?.().usedBytes : undefined;
     let failed = true;
     let insideMs: number | undefined;
     try {
-      const result = await run((output) => {
+      const result = await run(({ args }, output) => {
         insideMs = this.#adapter.timeOf?.(this.#model, output);
+        if (isNew && this.#adapter.maxTensorBytes !== undefined) {
+          const largest = Math.max(largestTensorBytes(args), largestTensorBytes(output));
+          queue.tensorBytesPerRow = Math.max(queue.tensorBytesPerRow, largest / rows);
+        }
       });
       failed = false;
       return result;
     } finally {
       const now = this.#clock.now();
       const sharedMs = this.#device.finish(this, begun, now);
-      if (insideMs !== undefined && begunAt >= this.#finishedAt) this.#learnWay(now - begunAt - insideMs);
+      if (insideMs !== undefined) this.#learnWay(begunAt, insideMs, now);
       this.#finishedAt = now;
       if (failed) {
         queue.exploredRows = 0;
@@ -565,9 +584,15 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     }
   }
 
-  /** From a run that found nobody before it. */
-  #learnWay(wayMs: number): void {
-    this.#wayMs += (Math.max(0, wayMs) - this.#wayMs) * (this.#wayMs === 0 ? 1 : NEWEST_WAY);
+  /** From a run that found nobody before it, the way; from one that did, what of the way did not overlap with other runs. */
+  #learnWay(begunAt: number, insideMs: number, now: number): void {
+    if (begunAt < this.#finishedAt) {
+      this.#idleMs += (now - this.#finishedAt - insideMs - this.#idleMs) * NEWEST_WAY;
+      return;
+    }
+    const wayMs = Math.max(0, now - begunAt - insideMs);
+    // What made one longer (code that is cold, a pause) is not to be expected of the next.
+    this.#wayMs += (wayMs - this.#wayMs) * (this.#wayMs === 0 ? 1 : wayMs < this.#wayMs ? SHORTER_WAY : NEWEST_WAY);
   }
 
   #setWaiting(waiting: number): void {

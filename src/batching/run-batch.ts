@@ -24,8 +24,8 @@ export interface BatchTarget {
   timed<T>(queue: BatchQueue, rows: number, requests: number, run: TimedRun<T>): Promise<T>;
 }
 
-/** Runs the model, and tells what it answered with. */
-export type TimedRun<T> = (ran: (output: unknown) => void) => Promise<T>;
+/** Runs the model, and tells what it was given and what it answered with. */
+export type TimedRun<T> = (ran: (call: ModelCall, output: unknown) => void) => Promise<T>;
 
 /** Answers or rejects each of the requests; never throws. */
 export async function runBatch(
@@ -66,7 +66,7 @@ export async function runAlone(target: BatchTarget, queue: BatchQueue, request: 
 function alone(target: BatchTarget, call: ModelCall, options: CallOptions): TimedRun<unknown> {
   return async (ran) => {
     const output = await target.run(call, options, 1);
-    ran(output);
+    ran(call, output);
     return output;
   };
 }
@@ -79,7 +79,7 @@ async function runJoined(
   target: BatchTarget,
   queue: BatchQueue,
   requests: readonly BatchRequest[],
-  ran: (output: unknown) => void,
+  ran: (call: ModelCall, output: unknown) => void,
 ): Promise<readonly unknown[]> {
   const { adapter, model } = target;
   const { padTo } = queue;
@@ -92,7 +92,7 @@ async function runJoined(
   let answers: readonly unknown[];
   try {
     const output = await target.run(joined, { signal: waiting?.signal }, requests.length);
-    ran(output);
+    ran(joined, output);
     answers = adapter.split(model, joined, output);
   } catch (error) {
     free(target, joined.args);

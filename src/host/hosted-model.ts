@@ -174,6 +174,11 @@ export class HostedModel implements AsyncDisposable {
     }
   }
 
+  /** @internal Bytes of the largest tensor that its device takes; undefined where nothing is known to limit it. */
+  get maxTensorBytes(): number | undefined {
+    return this.#last.info.maxTensorBytes;
+  }
+
   /** @internal Milliseconds that its host took for an answer of `run()`; undefined of anything else. */
   timeOf(answer: unknown): number | undefined {
     return timeInHost(answer);

@@ -25,6 +25,8 @@ export interface RuntimeModelInfo {
   readonly outputs: readonly TensorInfo[];
   /** The framework and its version, as in 'onnxruntime-node 1.30.0'. */
   readonly runtime: string;
+  /** Bytes of the largest tensor that the device takes, where it says. */
+  readonly maxTensorBytes?: number | undefined;
 }
 
 export interface RuntimeModel {

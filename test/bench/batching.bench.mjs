@@ -1,11 +1,12 @@
 /**
  * Many callers of one model, each of whom asks again as soon as it is answered: epochly against no batcher, the best fixed
- * size known afterwards, dataloader, and a fixed size with a time-out. All in turn, several rounds.
+ * size known afterwards, dataloader, and a fixed size with a time-out. All in turn, several rounds. Sessions in this thread,
+ * and models in a host of load()'s. `npm run bench -- batching`
  */
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { createEpochly } from 'epochly';
+import { createEpochly, unwrap } from 'epochly';
 import { median } from './lib/side-by-side.mjs';
 import { feedsOf, onnxBuilder, USE_LITE } from './lib/models.mjs';
 import { dataloader, fixedSize, none, sizeOrTimeout } from './lib/policies.mjs';
@@ -68,10 +69,26 @@ console.log(
   '| model | callers | no batcher | best fixed size | dataloader | 32 or 10 ms | epochly | of the best | of no batcher | p95 ms: none → epochly |',
 );
 console.log('|---|---|---|---|---|---|---|---|---|---|');
-for (const [name, [source, feeds, { ragged = false } = {}]] of Object.entries(MODELS)) {
+/** The model as it is, and with epochly around it. */
+async function openInThisThread(source) {
   const session = await ort.InferenceSession.create(source);
   const { wrap } = createEpochly({ config: { cache: { enabled: false } } });
-  const wrapped = wrap(session);
+  return { session, wrapped: wrap(session), close: () => session.release() };
+}
+
+async function openInAHost(source) {
+  const { load } = createEpochly({ config: { cache: { enabled: false } } });
+  const wrapped = await load(source);
+  return { session: unwrap(wrapped), wrapped, close: () => wrapped.close() };
+}
+
+const ROWS = Object.entries(MODELS).flatMap(([name, [source, feeds, options]]) => [
+  [name, () => openInThisThread(source), feeds, options],
+  [`${name}, in a host`, () => openInAHost(source), feeds, options],
+]);
+for (const [name, open, feeds, { ragged = false } = {}] of ROWS) {
+  if (process.env.ONLY && !name.match(process.env.ONLY)) continue;
+  const { session, wrapped, close } = await open();
   for (const callers of CALLERS) {
     const ways = { none: none(session) };
     if (!ragged) {
@@ -96,5 +113,5 @@ for (const [name, [source, feeds, { ragged = false } = {}]] of Object.entries(MO
       `| ${name} | ${callers} | ${rate('none')} | ${ragged || callers === 1 ? '' : `${rate(best)} at ${best === 'none' ? 1 : best}`} | ${rate('dataloader')} | ${rate('timeout')} | ${rate('epochly')} | ${ragged || callers === 1 ? '' : share(best)} | ${share('none')} | ${of('none', 'p95').toFixed(1)} → ${of('epochly', 'p95').toFixed(1)}${added} |`,
     );
   }
-  await session.release();
+  await close();
 }

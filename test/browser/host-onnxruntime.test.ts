@@ -30,6 +30,9 @@ test.runIf(inject('webgpu'))('WebGPU agrees with WebAssembly', async () => {
   const a = (await wasm.run(feeds)) as { sentence_embedding: TensorLike };
   const b = (await webgpu.run(feeds)) as { sentence_embedding: TensorLike };
   expect(difference(a.sentence_embedding, b.sentence_embedding)).toBeLessThan(1e-2);
+  // No device may offer less: https://www.w3.org/TR/webgpu/#limits
+  expect(webgpu.info.maxTensorBytes).toBeGreaterThanOrEqual(128 << 20);
+  expect(wasm.info.maxTensorBytes).toBeUndefined();
 });
 
 test('lists backends from within the host', async () => {

@@ -9,6 +9,7 @@ import type { BatchInferOptions } from '../../src/batching/dynamic-micro-batcher
 import type { MicroBatcherConfig } from '../../src/batching/micro-batcher-config.ts';
 import { RequestPriority } from '../../src/call.ts';
 import { EpochlyError } from '../../src/errors.ts';
+import { tensor } from '../../src/tensor.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import type { FakeClock } from '../helpers/fake-clock.ts';
 import { answerTo, simulatedAdapter, simulatedModel } from '../helpers/simulated-model.ts';
@@ -97,6 +98,15 @@ describe('a model in another thread', () => {
     const bench = await setUpInHost((rows) => 50 + rows);
     await drive(bench, 16, 6000);
     expect(await drive(bench, 16, 6000)).toBeGreaterThan((0.95 * 16) / (66 + 3));
+  });
+
+  test('whose runs cost this thread more than its own is given few of them, and large ones', async () => {
+    const clock = createFakeClock();
+    const model = simulatedModel(clock, (rows) => 0.2 + rows / 100, 1.5, 1);
+    const bench = await setUpWith(clock, model, simulatedAdapter(2, true), {});
+    await drive(bench, 64, 2000);
+    // Two of 32 under way: each on its way there and back, and in turn past this thread.
+    expect(await drive(bench, 64, 2000)).toBeGreaterThan((0.9 * 64) / (1 + 3 + 0.2 + 0.64 + 1));
   });
 
   test('whose calls cannot be batched has no more of them on the way than keep it busy', async () => {
@@ -222,6 +232,29 @@ describe('the size of batches', () => {
     // 20,000 bytes less a fifth, of 1000 a row.
     expect(Math.max(...model.runs.map((rows) => rows.length))).toBe(16);
     expect(batcher.getStats().queues[0]?.maxSize).toBe(16);
+  });
+
+  test('only what the device takes as one tensor, less the headroom', async () => {
+    const clock = createFakeClock();
+    const model = simulatedModel(clock, () => 10);
+    const plain = simulatedAdapter();
+    const adapter: InferenceAdapter<SimulatedModel> = {
+      ...plain,
+      join(of, calls) {
+        const joined = plain.join(of, calls);
+        const rows = joined.sizes.reduce((sum, each) => sum + each, 0);
+        return {
+          ...joined,
+          args: [...joined.args, { x: tensor('float32', new Float32Array(rows * 125), [rows, 125]) }],
+        };
+      },
+      maxTensorBytes: () => 10_000,
+    };
+    const bench = await setUpWith(clock, model, adapter, { maxBatchSize: 0, gpuHeadroomPct: 20 });
+    await drive(bench, 64, 5000);
+    // 10,000 bytes less a fifth, of 500 a row.
+    expect(Math.max(...model.runs.map((rows) => rows.length))).toBe(16);
+    expect(bench.batcher.getStats().queues[0]?.maxSize).toBe(16);
   });
 });
 

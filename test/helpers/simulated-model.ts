@@ -22,13 +22,23 @@ const times = new WeakMap<object, number>();
 
 export const answerTo = (row: number): number => row * 2;
 
-/** The device runs one batch after another; the way to it and the way back take a while too. */
-export function simulatedModel(clock: FakeClock, cost: (rows: number) => number, wayMs = 0): SimulatedModel {
+/**
+ * The device runs one batch after another; the way to it and the way back take a while too, and before each the caller's thread
+ * is busy for another one, with nothing but that.
+ */
+export function simulatedModel(
+  clock: FakeClock,
+  cost: (rows: number) => number,
+  wayMs = 0,
+  threadMs = 0,
+): SimulatedModel {
   let freeAt = 0;
+  let sentAt = 0;
   const model: SimulatedModel = Object.assign(
     (rows: readonly number[]): Promise<readonly number[]> => {
       model.runs.push([...rows]);
-      const begins = Math.max(clock.now() + wayMs, freeAt);
+      sentAt = Math.max(clock.now(), sentAt) + threadMs;
+      const begins = Math.max(sentAt + wayMs, freeAt);
       freeAt = begins + model.cost(rows.length);
       const tookMs = freeAt - begins;
       return new Promise((resolve, reject) => {

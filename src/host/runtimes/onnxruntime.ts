@@ -68,7 +68,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
   async function open(request: OpenRequest): Promise<RuntimeModel> {
     const session = await createSession(ort, request);
     const inputs = toInfos(session.inputMetadata);
-    const lost = request.backend === 'webgpu' ? await watchDevice(ort) : () => false;
+    const { lost, maxTensorBytes } = request.backend === 'webgpu' ? await watchDevice(ort) : NO_GPU;
     return {
       info: {
         backend: request.backend,
@@ -76,6 +76,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
         inputs,
         outputs: toInfos(session.outputMetadata),
         runtime,
+        maxTensorBytes,
       },
       run: (args) => run(session, inputs, args, lost),
       dispose: () => session.release(),
@@ -134,12 +135,29 @@ async function createSession(
   }
 }
 
-/** Whether the GPU device is lost: a run after that fails with an error that does not say so. */
-async function watchDevice(ort: OrtNamespace): Promise<() => boolean> {
-  const device = (await ort.env.webgpu?.device) as { readonly lost?: Promise<unknown> } | undefined;
+interface GpuWatch {
+  /** Whether the GPU device is lost: a run after that fails with an error that does not say so. */
+  lost(): boolean;
+  readonly maxTensorBytes: number | undefined;
+}
+
+const NO_GPU: GpuWatch = { lost: () => false, maxTensorBytes: undefined };
+
+/** What of a GPUDevice is looked at: https://www.w3.org/TR/webgpu/#gpudevice */
+interface GpuDevice {
+  readonly lost?: Promise<unknown>;
+  readonly limits?: { readonly maxBufferSize: number; readonly maxStorageBufferBindingSize: number };
+}
+
+async function watchDevice(ort: OrtNamespace): Promise<GpuWatch> {
+  const { lost: loss, limits } = ((await ort.env.webgpu?.device) ?? {}) as GpuDevice;
   let lost = false;
-  void device?.lost?.then(() => (lost = true));
-  return () => lost;
+  void loss?.then(() => (lost = true));
+  return {
+    lost: () => lost,
+    // A kernel is given a whole tensor as one binding of a buffer.
+    maxTensorBytes: limits && Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
+  };
 }
 
 function toInfos(metadata: readonly OrtMetadata[]): readonly TensorInfo[] {

@@ -1,10 +1,12 @@
-/** Ways of putting calls together, to compare with: each takes a session and gives a function that runs one call. */
+/** Ways of putting calls together, to compare with: each takes a model and gives a function that runs one call. */
 
 import DataLoader from 'dataloader';
-import { onnxruntimeAdapter as adapter } from '../../../dist/src/adapters/onnxruntime.js';
+import { hostedAdapter } from '../../../dist/src/adapters/hosted.js';
+import { onnxruntimeAdapter } from '../../../dist/src/adapters/onnxruntime.js';
 
 async function runTogether(session, feeds) {
   if (feeds.length === 1) return [await session.run(feeds[0])];
+  const adapter = hostedAdapter.detect(session) ? hostedAdapter : onnxruntimeAdapter;
   const joined = adapter.join(
     session,
     feeds.map((each) => ({ entryPoint: 'run', args: [each] })),
