@@ -8,9 +8,9 @@
  */
 
 import { EpochlyError } from './errors.ts';
-import { isTypedArray, MAX_PORTABLE_DEPTH } from './portable.ts';
+import { isPlainObject, isTensor, isTypedArray, MAX_PORTABLE_DEPTH } from './portable.ts';
 import type { Portable, TypedArray } from './portable.ts';
-import { isTensorLike, Tensor, TENSOR_ARRAYS } from './tensor.ts';
+import { Tensor, TENSOR_ARRAYS } from './tensor.ts';
 import type { TensorLike, TensorType } from './tensor.ts';
 
 const TAG = {
@@ -92,7 +92,7 @@ export class PortableWriter {
     return this;
   }
 
-  /** @throws RangeError for values nested deeper than MAX_PORTABLE_DEPTH. */
+  /** @throws TypeError for what is no plain data, RangeError for values nested deeper than MAX_PORTABLE_DEPTH. */
   write(value: Portable, depth = 0): this {
     switch (typeof value) {
       case 'undefined':
@@ -116,7 +116,7 @@ export class PortableWriter {
       const code = ARRAY_CODES.get(value[Symbol.toStringTag]) as number;
       return this.#byte(TAG.typedArray).#byte(code).#uint(value.byteLength).#raw(value);
     }
-    if (isTensorLike(value)) return this.#tensor(value);
+    if (isTensor(value)) return this.#tensor(value);
     if (depth >= MAX_PORTABLE_DEPTH)
       throw new RangeError(`A value nested deeper than ${MAX_PORTABLE_DEPTH} cannot be encoded.`);
     if (Array.isArray(value)) {
@@ -124,6 +124,8 @@ export class PortableWriter {
       for (const each of value as readonly Portable[]) this.write(each, depth + 1);
       return this;
     }
+    // What is no plain data would be taken for an empty object: another input's key.
+    if (!isPlainObject(value)) throw new TypeError('Only plain data can be encoded.');
     const keys = Object.keys(value).toSorted();
     this.#byte(TAG.object).#uint(keys.length);
     for (const key of keys) this.#text(key).write((value as Record<string, Portable>)[key], depth + 1);
@@ -199,7 +201,7 @@ export class PortableWriter {
   }
 }
 
-/** The value as bytes of its own, with the format's version in front. */
+/** The value as bytes of its own, with the format's version in front. @throws TypeError for what is no plain data. */
 export function encodePortable(value: Portable): Uint8Array {
   const body = new PortableWriter(256).write(value).bytes();
   const bytes = new Uint8Array(1 + body.length);

@@ -83,4 +83,14 @@ declare class Response {
     | (AsyncIterable<Uint8Array> & { getReader(): { read(): Promise<{ done: boolean; value?: Uint8Array }> } })
     | null;
 }
+declare class ReadableStream implements AsyncIterable<unknown> {
+  constructor(
+    source: {
+      pull(controller: { enqueue(part: unknown): void; close(): void }): Promise<void>;
+      cancel(): Promise<void>;
+    },
+    strategy: { highWaterMark: number },
+  );
+  [Symbol.asyncIterator](): AsyncIterator<unknown>;
+}
 declare function fetch(url: string, options?: { readonly signal?: AbortSignal }): Promise<Response>;

@@ -37,6 +37,7 @@ export class ModelRecord implements ProxyBehaviour {
     this.#detection = adapter;
     this.#model = model;
     this.#identity = options.identity;
+    if (options.identity !== undefined) parts.cache.identify(this.modelId, options.identity);
     this.entryPoints = entryPoints;
     const decision = parts.optimizer.decide({
       modelId: this.modelId,
@@ -57,7 +58,7 @@ export class ModelRecord implements ProxyBehaviour {
 
   mutated(): void {
     this.#mutations++;
-    this.#parts.cache.invalidateModel(this.modelId);
+    this.#parts.cache.modelChanged(this.modelId);
   }
 
   async call(

@@ -3,7 +3,7 @@
  * framework's inputs and outputs into, and back.
  */
 
-import { isTensorLike, Tensor, tensorByteLength } from './tensor.ts';
+import { isTensorLike, Tensor, TENSOR_ARRAYS, tensorByteLength } from './tensor.ts';
 import type { TensorLike } from './tensor.ts';
 
 /** The typed arrays that models take and give. */
@@ -35,6 +35,9 @@ export type Portable =
 
 /** Deepest nesting that is taken: deeper values, and cyclic ones, are not portable. */
 export const MAX_PORTABLE_DEPTH = 64;
+/** Most dimensions of a tensor. */
+const MAX_DIMS = 255;
+const TENSOR_FIELDS: ReadonlySet<string> = new Set(['type', 'data', 'dims', 'location']);
 
 /**
  * Whether `value` is portable as it stands: plain objects, arrays, primitives, typed arrays and tensors in memory.
@@ -53,15 +56,35 @@ export function isPortable(value: unknown, depth = 0): value is Portable {
     default:
       return false;
   }
-  if (value === null || isTypedArray(value) || isTensorLike(value)) return true;
-  if (depth >= MAX_PORTABLE_DEPTH) return false;
+  if (value === null || isTypedArray(value) || isTensor(value)) return true;
+  if (depth >= MAX_PORTABLE_DEPTH || Object.getOwnPropertySymbols(value).length > 0) return false;
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (!(i in value) || !isPortable(value[i], depth + 1)) return false;
-    return true;
+    // Neither sparse nor with properties beside its elements, which no encoding would hold.
+    if (Object.keys(value).length !== value.length) return false;
+    return value.every((each) => isPortable(each, depth + 1));
   }
   if (!isPlainObject(value)) return false;
   for (const key of Object.keys(value)) if (!isPortable(value[key], depth + 1)) return false;
   return true;
+}
+
+/**
+ * Whether a value is a tensor and nothing more: its type, dims and data are all that it says. What has fields beside them is
+ * plain data, or not portable, and so is what holds its data in an array of another type.
+ */
+export function isTensor(value: unknown): value is TensorLike {
+  if (!isTensorLike(value) || value.dims.length > MAX_DIMS) return false;
+  const { type, data } = value;
+  if (type === 'string') {
+    if (!(data as readonly unknown[]).every((each) => typeof each === 'string')) return false;
+  } else {
+    const tag = (data as TypedArray)[Symbol.toStringTag] as string;
+    if (tag !== TENSOR_ARRAYS[type].name && (type !== 'float16' || tag !== 'Float16Array')) return false;
+  }
+  if (!value.dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return false;
+  // A framework's tensor, which says where it is; its other fields are how it keeps what it says.
+  if (!isPlainObject(value) && 'location' in value) return true;
+  return Object.keys(value).every((key) => TENSOR_FIELDS.has(key));
 }
 
 /** A deep copy that shares no memory with the original. */
@@ -69,7 +92,7 @@ export function copyPortable<T extends Portable>(value: T): T;
 export function copyPortable(value: Portable): Portable {
   if (typeof value !== 'object' || value === null) return value;
   if (isTypedArray(value)) return copyTypedArray(value);
-  if (isTensorLike(value)) return copyTensor(value);
+  if (isTensor(value)) return copyTensor(value);
   if (Array.isArray(value)) return value.map((each: Portable) => copyPortable(each));
   const copy: Record<string, Portable> = {};
   for (const [key, each] of Object.entries(value as { readonly [key: string]: Portable }))
@@ -99,7 +122,7 @@ function copyTypedArray<T extends TypedArray>(array: T): T {
 export function messagePortable(value: Portable, copy = false): Portable {
   if (typeof value !== 'object' || value === null) return value;
   if (isTypedArray(value)) return copy || !ownsBuffer(value) ? copyTypedArray(value) : value;
-  if (isTensorLike(value)) {
+  if (isTensor(value)) {
     const { type, data, dims } = value;
     return { type, data: messagePortable(data as Portable, copy), dims: dims.slice() } as Portable;
   }
@@ -118,7 +141,7 @@ function ownsBuffer(array: TypedArray): boolean {
 /** Tensors of plain fields, as they come out of a message, made instances of Tensor; in place but for the tensors. */
 export function reviveTensors(value: Portable): Portable {
   if (typeof value !== 'object' || value === null || isTypedArray(value)) return value;
-  if (isTensorLike(value)) return new Tensor(value.type, value.data as never, value.dims);
+  if (isTensor(value)) return new Tensor(value.type, value.data as never, value.dims);
   const container = value as Record<string, Portable>;
   for (const key of Object.keys(container)) define(container, key, reviveTensors(container[key]));
   return container;
@@ -136,7 +159,7 @@ export function portableByteLength(value: Portable): number {
   if (typeof value === 'string') return 16 + value.length * 2;
   if (typeof value !== 'object' || value === null) return 16;
   if (isTypedArray(value)) return 16 + value.byteLength;
-  if (isTensorLike(value)) return 32 + value.dims.length * 8 + tensorByteLength(value);
+  if (isTensor(value)) return 32 + value.dims.length * 8 + tensorByteLength(value);
   let bytes = 16;
   if (Array.isArray(value)) {
     for (const each of value as readonly Portable[]) bytes += portableByteLength(each);
@@ -153,7 +176,7 @@ export function portableBuffers(value: Portable, found: Set<ArrayBuffer> = new S
   if (typeof value !== 'object' || value === null) return found;
   if (isTypedArray(value)) {
     if (value.buffer instanceof ArrayBuffer) found.add(value.buffer);
-  } else if (isTensorLike(value)) {
+  } else if (isTensor(value)) {
     if (value.type !== 'string') portableBuffers(value.data as TypedArray, found);
   } else if (Array.isArray(value)) {
     for (const each of value as readonly Portable[]) portableBuffers(each, found);
@@ -173,5 +196,7 @@ export function isTypedArray(value: unknown): value is TypedArray {
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  // Object.prototype, also of another realm: an object that inherits from one without a prototype is not plain.
+  if (prototype === null) return true;
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
 }

@@ -57,16 +57,15 @@ export class ModelWrapper {
   readonly #parts: ModelWrapperParts;
   readonly #proxies = new WeakMap<object, InferenceProxy<object>>();
   /** Forgets what is kept of a model by its number once the model itself is garbage. */
-  readonly #forgotten: FinalizationRegistry<{ readonly modelId: number; readonly hasIdentity: boolean }>;
+  readonly #forgotten: FinalizationRegistry<number>;
 
   constructor(parts: ModelWrapperParts) {
     this.#parts = parts;
-    this.#forgotten = new FinalizationRegistry(({ modelId, hasIdentity }) => {
+    this.#forgotten = new FinalizationRegistry((modelId) => {
       parts.profiler.forget(modelId);
       parts.optimizer.forget(modelId);
       parts.forgetBatching(modelId);
-      // Answers that are kept by an identity serve the next model of the same.
-      if (!hasIdentity) parts.cache.invalidateModel(modelId);
+      parts.cache.forgetModel(modelId);
     });
   }
 
@@ -88,7 +87,7 @@ export class ModelWrapper {
       ),
     ) as InferenceProxy<Model>;
     this.#proxies.set(model, proxy);
-    this.#forgotten.register(model, { modelId: proxy.modelId, hasIdentity: options.identity !== undefined });
+    this.#forgotten.register(model, proxy.modelId);
     return proxy;
   }
 }

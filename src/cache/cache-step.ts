@@ -1,11 +1,13 @@
-/** @module The cache on the way of a call: key, L1, single flight, the model, L1. */
+/** @module The cache on the way of a call: key, L1, single flight, the tiers below, the model, and up again. */
 
 import { isOnDevice } from '../device-tensor.ts';
 import { someValue } from '../shapes.ts';
-import type { InferenceCall, Step } from '../call.ts';
+import type { AnswerSource, InferenceCall, Step } from '../call.ts';
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
-import type { CacheKey, CacheQuestion, InferenceCache } from './inference-cache.ts';
+import { AnswerForm } from './inference-cache.ts';
+import type { CacheKey, CacheQuestion, InferenceCache, KeptAnswer } from './inference-cache.ts';
+import type { Looked } from './lower-tiers.ts';
 import { EpochlyError } from '../errors.ts';
 import { SingleFlight } from './single-flight.ts';
 
@@ -16,9 +18,12 @@ const ITS_OWN = ['DEADLINE_EXCEEDED', 'QUEUE_FULL'] as const;
 interface Shared {
   output: unknown;
   claimed: boolean;
-  readonly encoded: Portable | undefined;
-  readonly portable: boolean;
+  /** Undefined where it cannot be copied, and so not shared. */
+  readonly kept: KeptAnswer | undefined;
+  readonly source: AnswerSource;
 }
+
+type Next = (call: InferenceCall) => Promise<unknown>;
 
 /** The step that answers from the cache, joins an equal call in flight, or keeps what the model answers. */
 export function createCacheStep(cache: InferenceCache): Step {
@@ -44,13 +49,15 @@ export function createCacheStep(cache: InferenceCache): Step {
     const entry = cache.read(key);
     if (entry !== undefined) {
       call.source = 'l1';
-      return call.adapter.decode(call.model, call, entry.value);
+      return decode(call, entry);
     }
-    const joined = flights.has(key.slot);
+    // An answer of before an invalidation is none to wait for.
+    const flight = `${key.stamp} ${key.slot}`;
+    const joined = flights.has(flight);
     if (joined) cache.countShared();
     let shared: Shared;
     try {
-      shared = await flights.share(key.slot, call.options.signal, (signal) => runOnce(cache, key, call, next, signal));
+      shared = await flights.share(flight, call.options.signal, (signal) => answerOnce(cache, key, call, next, signal));
     } catch (error) {
       // Refused for whoever began it, by a deadline or a place in the queue that was theirs: asked again on one's own.
       if (
@@ -61,36 +68,96 @@ export function createCacheStep(cache: InferenceCache): Step {
         return next(call);
       throw error;
     }
-    if (joined) call.source = 'shared';
+    const { kept } = shared;
+    // What cannot be copied cannot be shared: whoever came second asks the model itself.
+    if (joined && kept === undefined) return next(call);
+    call.source = joined ? 'shared' : shared.source;
     if (!shared.claimed) {
       shared.claimed = true;
       const { output } = shared;
       shared.output = undefined;
       return output;
     }
-    // What cannot be copied cannot be shared: whoever came second asks the model itself.
-    if (!shared.portable) {
-      call.source = 'model';
-      return next(call);
-    }
-    return call.adapter.decode(call.model, call, shared.encoded);
+    return decode(call, kept as KeptAnswer);
   };
+}
+
+/** What every caller of one question waits for. */
+async function answerOnce(
+  cache: InferenceCache,
+  key: CacheKey,
+  call: InferenceCall,
+  next: Next,
+  signal: AbortSignal | undefined,
+): Promise<Shared> {
+  const looked = look(cache, key, signal);
+  const below = looked instanceof Promise ? await looked : looked;
+  try {
+    const { found } = below ?? {};
+    if (found !== undefined) {
+      const output = decodeFromBelow(call, found.kept);
+      if (output !== undefined) {
+        cache.fill(key, found.kept, found.ttlMs);
+        return { output: output.value, claimed: false, kept: found.kept, source: found.source };
+      }
+    }
+    return await runOnce(cache, key, call, next, signal);
+  } finally {
+    below?.release?.();
+  }
+}
+
+function look(cache: InferenceCache, key: CacheKey, signal: AbortSignal | undefined): MaybePromise<Looked | undefined> {
+  if (key.identity === undefined) return undefined;
+  const { lower } = cache;
+  if (lower instanceof Promise) return lower.then((opened) => opened?.look(key, signal));
+  return lower?.look(key, signal);
 }
 
 async function runOnce(
   cache: InferenceCache,
   key: CacheKey,
   call: InferenceCall,
-  next: (call: InferenceCall) => Promise<unknown>,
+  next: Next,
   signal: AbortSignal | undefined,
 ): Promise<Shared> {
   const output = await next(signal === undefined ? call : { ...call, options: { ...call.options, signal } });
+  const same = isAsked(cache, key, call);
+  if (!(same instanceof Promise ? await same : same)) {
+    cache.countRefusal('input_changed');
+    return { output, claimed: false, kept: undefined, source: 'model' };
+  }
+  if (isStream(output)) {
+    const { recordStream } = await import('./answer-streams.ts');
+    return { output: recordStream(cache, key, call, output), claimed: false, kept: undefined, source: 'model' };
+  }
   // Encoded before anybody is given the answer: it is theirs to change from then on.
   const encoded = await call.adapter.encode(call.model, call, output);
-  const portable = encoded !== undefined;
-  if (portable) cache.write(key, encoded);
+  const kept: KeptAnswer | undefined = encoded === undefined ? undefined : [AnswerForm.WHOLE, encoded];
+  if (kept !== undefined) cache.write(key, kept);
   else cache.countRefusal(someValue(output, isOnDevice, 4) ? 'gpu_resident' : 'not_portable');
-  return { output, claimed: false, encoded, portable };
+  return { output, claimed: false, kept, source: 'model' };
+}
+
+function decode(call: InferenceCall, [form, value]: KeptAnswer): unknown {
+  if (form === AnswerForm.WHOLE) return call.adapter.decode(call.model, call, value);
+  return import('./answer-streams.ts').then(({ replayStream }) =>
+    replayStream(call, form, value as readonly Portable[]),
+  );
+}
+
+/** Undefined where the framework's classes are not known yet, in a process whose model neither took nor gave a tensor. */
+function decodeFromBelow(call: InferenceCall, kept: KeptAnswer): { readonly value: unknown } | undefined {
+  try {
+    return { value: decode(call, kept) };
+  } catch (error) {
+    if (EpochlyError.isInstance(error, 'UNSUPPORTED_OPERATION')) return undefined;
+    throw error;
+  }
+}
+
+function isStream(output: unknown): output is AsyncIterable<unknown> {
+  return typeof output === 'object' && output !== null && Symbol.asyncIterator in output;
 }
 
 /** The key of a call, at once where it is short or the platform hashes at once; undefined where it has none. */
@@ -108,6 +175,18 @@ function stillKeyOf(cache: InferenceCache, key: CacheKey, call: InferenceCall): 
   if (key.preimage === undefined) return true;
   const inputs = call.adapter.encodeInputs(call.model, call);
   return inputs instanceof Promise || (inputs !== undefined && cache.isKeyOf(key, question(call, inputs)));
+}
+
+/**
+ * Whether the inputs are after the run what they were before it: a framework may have read them at any time between, and
+ * what it then answered is no answer to the question.
+ */
+function isAsked(cache: InferenceCache, key: CacheKey, call: InferenceCall): MaybePromise<boolean> {
+  if (key.preimage !== undefined) return stillKeyOf(cache, key, call);
+  const inputs = call.adapter.encodeInputs(call.model, call);
+  if (inputs instanceof Promise) return true;
+  const again = inputs && cache.keyOf(question(call, inputs));
+  return again instanceof Promise ? again.then(({ slot }) => slot === key.slot) : again?.slot === key.slot;
 }
 
 function question(call: InferenceCall, args: readonly Portable[]): CacheQuestion {

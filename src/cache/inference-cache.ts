@@ -4,28 +4,36 @@ import type { CacheRefusal } from '../adapters/adapter.ts';
 import { PortableWriter } from '../codec.ts';
 import { sha256 } from '../hash.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
-import { copyPortable } from '../portable.ts';
+import { copyPortable, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import { DEFAULT_CACHE_CONFIG } from './cache-config.ts';
 import type { CacheConfig } from './cache-config.ts';
 import { L1Cache } from './l1-cache.ts';
+import type { L1Refusal } from './l1-cache.ts';
+import type { LowerTiers, LowerTierStats } from './lower-tiers.ts';
 
 /** Why an answer was not kept, or not looked for. */
 export type CacheRefusalReason =
   | CacheRefusal
-  /** The answer alone is larger than the byte budget. */
-  | 'too_large'
-  /** The model was invalidated while it computed the answer. */
+  | L1Refusal
+  /** The model or the tenant was invalidated while the answer was computed. */
   | 'invalidated'
-  /** The caller changed an input while its key was being computed. */
-  | 'input_changed';
+  /** The caller changed an input while the answer, or its key, was being computed. */
+  | 'input_changed'
+  /** The model's questions were never seen to repeat: only a sample of them is looked for. */
+  | 'never_repeats'
+  /** It holds what the redaction patterns match: kept in memory, and not in persistent tiers. */
+  | 'redacted'
+  /** A stream that was left, or failed, before its end. */
+  | 'stream_ended_early';
 
 /** A snapshot of what the cache did since it was made. */
-export interface CacheStats {
+export interface CacheStats extends LowerTierStats {
   readonly entries: number;
   readonly bytes: number;
   readonly maxEntries: number;
   readonly maxBytes: number;
+  /** Answers found in L1. */
   readonly hits: number;
   readonly misses: number;
   /** Hits over lookups, 0 to 1; 0 before the first. */
@@ -56,10 +64,20 @@ export interface CacheKey {
   /** Equal for equal questions, and for no others. */
   readonly slot: string;
   readonly modelId: number;
-  readonly generation: number;
+  readonly identity: string | undefined;
+  readonly tenant: string;
+  /** Another one after each invalidation that concerns the question. */
+  readonly stamp: number;
   /** Where the slot is a hash that came later: what it is of, to hold against inputs that are still the caller's. */
   readonly preimage?: Uint8Array;
 }
+
+/** How an answer came: whole, or in parts. */
+export const AnswerForm = { WHOLE: 0, ITERABLE: 1, READABLE: 2 } as const;
+export type AnswerForm = (typeof AnswerForm)[keyof typeof AnswerForm];
+
+/** An answer as it is kept: its form, and its value or the values of its parts. Must not be changed. */
+export type KeptAnswer = readonly [form: AnswerForm, value: Portable];
 
 /** What a cache is made with; each has a default. */
 export interface InferenceCacheOptions {
@@ -80,9 +98,13 @@ export class InferenceCache {
   readonly #l1: L1Cache;
   readonly #digest: (bytes: Uint8Array) => MaybePromise<string>;
   readonly #writer = new PortableWriter();
-  /** How often each model was invalidated: part of every key, so that an answer of before is never found again. */
-  readonly #generations = new Map<number, number>();
+  /** How often each scope was invalidated. */
+  readonly #stamps = new Map<string, number>();
+  #tenantStamps = 0;
+  /** By number, of the models that have one. */
+  readonly #identities = new Map<number, string>();
   readonly #refused = new Map<CacheRefusalReason, number>();
+  #lower: MaybePromise<LowerTiers | undefined>;
   #hits = 0;
   #misses = 0;
   #shared = 0;
@@ -95,28 +117,44 @@ export class InferenceCache {
     this.#l1 = new L1Cache({ maxEntries: l1Size, maxBytes: l1MaxBytes, ttlMs: ttlSeconds * 1000, clock });
   }
 
-  /** A copy of the answer that was put for these inputs; undefined where there is none, or it is too old. */
+  /**
+   * A copy of the answer that was put for these inputs; undefined where there is none, or it is too old.
+   * @throws TypeError for inputs that are no plain data.
+   */
   get(modelId: number, inputs: Portable): MaybePromise<Portable | undefined> {
     const read = (key: CacheKey): Portable | undefined => {
-      const entry = this.read(key);
-      return entry === undefined ? undefined : copyPortable(entry.value);
+      const kept = this.read(key);
+      return kept === undefined ? undefined : copyPortable(kept[1]);
     };
-    const key = this.keyOf({ modelId, entryPoint: '', args: [inputs] });
+    const key = this.keyOf({ modelId, entryPoint: '', args: [plain(inputs)] });
     return key instanceof Promise ? key.then(read) : read(key);
   }
 
-  /** Keeps a copy of the answer. */
+  /** Keeps a copy of the answer. @throws TypeError for inputs or outputs that are no plain data. */
   put(modelId: number, inputs: Portable, outputs: Portable): MaybePromise<void> {
-    const copy = copyPortable(outputs);
-    const key = this.keyOf({ modelId, entryPoint: '', args: [inputs] });
-    return key instanceof Promise ? key.then((each) => void this.write(each, copy)) : void this.write(key, copy);
+    const kept: KeptAnswer = [AnswerForm.WHOLE, copyPortable(plain(outputs))];
+    const key = this.keyOf({ modelId, entryPoint: '', args: [plain(inputs)] });
+    return key instanceof Promise ? key.then((each) => this.write(each, kept)) : this.write(key, kept);
   }
 
-  /** Forgets all answers of a model, also those that it is computing now. */
-  invalidateModel(modelId: number): void {
+  /**
+   * Forgets all answers of a model, also those that are being computed now: what was kept by its identity, for whichever
+   * model, and what by its number. Resolves once persistent tiers have forgotten them too.
+   */
+  invalidateModel(modelId: number): MaybePromise<void> {
     this.#invalidations++;
-    this.#generations.set(modelId, this.#generationOf(modelId) + 1);
-    this.#l1.deleteModel(modelId);
+    this.#drop(scopeOf(modelId, undefined));
+    const identity = this.#identities.get(modelId);
+    if (identity === undefined) return;
+    this.dropIdentity(identity);
+    return this.#below((lower) => lower.invalidateModel(identity));
+  }
+
+  /** Forgets all answers given to a tenant, also those that are being computed now, and its keys in persistent tiers. */
+  invalidateTenant(tenant: string): MaybePromise<void> {
+    this.#invalidations++;
+    this.dropTenant(tenant);
+    return this.#below((lower) => lower.forgetTenant(tenant));
   }
 
   getStats(): CacheStats {
@@ -135,41 +173,103 @@ export class InferenceCache {
       expirations: this.#l1.expirations,
       invalidations: this.#invalidations,
       refused: Object.fromEntries(this.#refused),
+      ...(this.#lower instanceof Promise ? undefined : this.#lower?.getStats()),
     };
+  }
+
+  /** @internal The tiers below, which may still be being opened: questions that need them wait for that. */
+  attach(lower: Promise<LowerTiers | undefined>): void {
+    this.#lower = lower.then((opened) => (this.#lower = opened));
+  }
+
+  /** @internal Most bytes that L1 keeps: what is larger is no answer to collect. */
+  get maxBytes(): number {
+    return this.#l1.maxBytes;
+  }
+
+  /** @internal */
+  get lower(): MaybePromise<LowerTiers | undefined> {
+    return this.#lower;
+  }
+
+  /** @internal A model is there, whose answers are kept by its identity. */
+  identify(modelId: number, identity: string): void {
+    this.#identities.set(modelId, identity);
+  }
+
+  /** @internal A model's weights changed: what it is computing now is not kept, and its identity is another's from now on. */
+  modelChanged(modelId: number): void {
+    this.#invalidations++;
+    this.#identities.delete(modelId);
+    this.#drop(scopeOf(modelId, undefined));
+  }
+
+  /** @internal Forgets in memory what is kept by an identity: another node invalidated it. */
+  dropIdentity(identity: string): void {
+    this.#drop(scopeOf(0, identity));
+  }
+
+  /** @internal Forgets in memory what a tenant was answered. */
+  dropTenant(tenant: string): void {
+    this.#tenantStamps++;
+    this.#l1.deleteTenant(tenant);
+  }
+
+  /** @internal A model is garbage: nothing is remembered of it but what is kept by its identity, for the next of the same. */
+  forgetModel(modelId: number): void {
+    const scope = scopeOf(modelId, undefined);
+    this.#drop(scope);
+    this.#stamps.delete(scope);
+    this.#identities.delete(modelId);
   }
 
   /** The key of a question. The arguments are read before this returns, also where the key comes later. */
   keyOf(question: CacheQuestion): MaybePromise<CacheKey> {
-    const { modelId } = question;
-    const generation = this.#generationOf(modelId);
-    const bytes = this.#preimage(question, generation);
-    if (bytes.length <= MAX_EXACT_BYTES) return { slot: exactSlot(bytes), modelId, generation };
+    const { modelId, identity, tenant = 'default' } = question;
+    const stamp = this.#stampOf(modelId, identity);
+    const bytes = this.#preimage(question);
+    if (bytes.length <= MAX_EXACT_BYTES) return { slot: exactSlot(bytes), modelId, identity, tenant, stamp };
     const hash = this.#digest(bytes);
-    if (typeof hash === 'string') return { slot: hash, modelId, generation };
+    if (typeof hash === 'string') return { slot: hash, modelId, identity, tenant, stamp };
     const preimage = bytes.slice();
-    return hash.then((slot) => ({ slot, modelId, generation, preimage }));
+    return hash.then((slot) => ({ slot, modelId, identity, tenant, stamp, preimage }));
   }
 
-  /** Whether a key is still that of the question: an input may have changed while its hash was computed. */
+  /** Whether a key that came later is still that of the question: an input may have changed meanwhile. */
   isKeyOf(key: CacheKey, question: CacheQuestion): boolean {
     if (key.preimage === undefined) return true;
-    const bytes = this.#preimage(question, key.generation);
+    const bytes = this.#preimage(question);
     return bytes.length === key.preimage.length && bytes.every((byte, i) => byte === key.preimage?.[i]);
   }
 
   /** The kept answer itself, which must not be changed. Counts a hit or a miss. */
-  read(key: CacheKey): { readonly value: Portable } | undefined {
+  read(key: CacheKey): KeptAnswer | undefined {
     const entry = this.#l1.get(key.slot);
     if (entry === undefined) this.#misses++;
     else this.#hits++;
-    return entry;
+    return entry?.value as KeptAnswer | undefined;
   }
 
-  /** Keeps an answer, which must not be changed any more. */
-  write(key: CacheKey, value: Portable): void {
-    if (key.generation !== this.#generationOf(key.modelId)) return this.countRefusal('invalidated');
-    if (!this.#l1.set(key.modelId, key.slot, value)) return this.countRefusal('too_large');
-    this.#puts++;
+  /** Keeps an answer, which must not be changed any more, here and in the tiers below. */
+  write(key: CacheKey, kept: KeptAnswer): void {
+    if (!this.fill(key, kept)) return;
+    void this.#below((lower) => {
+      const refusal = lower.write(key, kept);
+      if (refusal !== undefined) this.countRefusal(refusal);
+    });
+  }
+
+  /** Keeps an answer here that came from below, for as long as it may still be served. False where it is outdated. */
+  fill(key: CacheKey, kept: KeptAnswer, ttlMs?: number): boolean {
+    if (key.stamp !== this.#stampOf(key.modelId, key.identity)) {
+      this.countRefusal('invalidated');
+      return false;
+    }
+    const { modelId, identity, tenant, slot } = key;
+    const refusal = this.#l1.set(scopeOf(modelId, identity), tenant, slot, kept, ttlMs);
+    if (refusal === undefined) this.#puts++;
+    else this.countRefusal(refusal);
+    return true;
   }
 
   countRefusal(reason: CacheRefusalReason): void {
@@ -180,23 +280,46 @@ export class InferenceCache {
     this.#shared++;
   }
 
-  #preimage(
-    { modelId, identity, entryPoint, tenant = 'default', args }: CacheQuestion,
-    generation: number,
-  ): Uint8Array {
+  #below(task: (lower: LowerTiers) => MaybePromise<void>): MaybePromise<void> {
+    const lower = this.#lower;
+    if (lower instanceof Promise) return lower.then((opened) => opened && task(opened));
+    return lower && task(lower);
+  }
+
+  #drop(scope: string): void {
+    this.#stamps.set(scope, (this.#stamps.get(scope) ?? 0) + 1);
+    this.#l1.deleteScope(scope);
+  }
+
+  #preimage({ modelId, identity, entryPoint, tenant = 'default', args }: CacheQuestion): Uint8Array {
     return this.#writer
       .reset()
       .write(tenant)
       .write(identity ?? modelId)
-      .write(generation)
       .write(entryPoint)
       .write(args)
       .bytes();
   }
 
-  #generationOf(modelId: number): number {
-    return this.#generations.get(modelId) ?? 0;
+  /** Each of its parts only grows, so that the sum is the same only where all of them are. */
+  #stampOf(modelId: number, identity: string | undefined): number {
+    const own = this.#stamps.get(scopeOf(modelId, undefined)) ?? 0;
+    return own + this.#tenantStamps + (identity === undefined ? 0 : (this.#stamps.get(scopeOf(0, identity)) ?? 0));
   }
+}
+
+/** What entries are kept for and forgotten with: an identity, or a model without one. */
+function scopeOf(modelId: number, identity: string | undefined): string {
+  return identity === undefined ? `#${modelId}` : `=${identity}`;
+}
+
+function plain(value: Portable): Portable {
+  if (!isPortable(value)) {
+    throw new TypeError(
+      'The cache takes plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.',
+    );
+  }
+  return value;
 }
 
 /** Bytes as a string, one to a character, behind a character that no hash in hexadecimal begins with. */

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { callableAdapter } from '../../src/adapters/callable.ts';
 import { createCacheStep } from '../../src/cache/cache-step.ts';
 import { InferenceCache } from '../../src/cache/inference-cache.ts';
@@ -141,13 +141,155 @@ test('an input that is changed while its key is computed poisons no entry', asyn
   expect(cache.getStats().refused).toEqual({ input_changed: 1 });
 });
 
-test('an input that is changed after the call poisons no entry', async () => {
-  const { ask, call } = setUp();
-  const input = new Float32Array([1]);
-  const answered = ask(call([input]));
-  input[0] = 2;
-  await answered;
-  await expect(ask(call([new Float32Array([2])]))).resolves.toEqual({ of: [new Float32Array([2])] });
+test.each([
+  ['short', 1],
+  ['long enough to be hashed', 200],
+])('an input, %s, that is changed while the model may still read it poisons no entry', async (_name, length) => {
+  const inputOf = (first: number): Float32Array => new Float32Array(length).fill(first, 0, 1);
+  for (const digest of [sha256Hex, async (bytes: Uint8Array) => sha256Hex(bytes)]) {
+    const { ask, call, run, cache } = setUp({ digest });
+    // As frameworks do: the input is read some time after the call.
+    run.mockImplementation(async (asked) => {
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+      return { of: structuredClone(asked.args) };
+    });
+    const input = inputOf(1);
+    const mine = ask(call([input]));
+    const joined = ask(call([inputOf(1)]));
+    while (run.mock.calls.length === 0) await Promise.resolve();
+    input[0] = 2;
+    await expect(mine).resolves.toEqual({ of: [inputOf(2)] });
+    await expect(joined).resolves.toEqual({ of: [inputOf(1)] });
+    await expect(ask(call([inputOf(1)]))).resolves.toEqual({ of: [inputOf(1)] });
+    expect(cache.getStats()).toMatchObject({ entries: 1, refused: { input_changed: 1 } });
+  }
+});
+
+describe('answers that come in parts', () => {
+  const parts = async function* (...values: readonly unknown[]): AsyncGenerator<unknown> {
+    for (const value of values) yield value;
+  };
+  const collect = async (stream: unknown): Promise<unknown[]> => {
+    const all: unknown[] = [];
+    for await (const part of stream as AsyncIterable<unknown>) all.push(part);
+    return all;
+  };
+
+  test('are given as they come, and again as they came', async () => {
+    const { ask, call, run, cache } = setUp();
+    run.mockImplementation(async () => parts({ text: 'a' }, { text: 'b' }));
+    const first = (await ask(call([1]))) as AsyncIterable<{ text: string }>;
+    const seen: string[] = [];
+    for await (const part of first) {
+      seen.push(part.text);
+      part.text = 'changed';
+    }
+    expect(seen).toEqual(['a', 'b']);
+    const again = call([1]);
+    expect(await collect(await ask(again))).toEqual([{ text: 'a' }, { text: 'b' }]);
+    expect(again.source).toBe('l1');
+    expect(run).toHaveBeenCalledOnce();
+    expect(cache.getStats()).toMatchObject({ entries: 1, refused: {} });
+  });
+
+  test('stay a ReadableStream where they are one', async () => {
+    const { ask, call, run } = setUp();
+    run.mockImplementation(async () => new Response('answer').body);
+    const first = await ask(call([1]));
+    expect(first).toBeInstanceOf(ReadableStream);
+    const bytes = await collect(first);
+    const again = await ask(call([1]));
+    expect(again).toBeInstanceOf(ReadableStream);
+    expect(await collect(again)).toEqual(bytes);
+    expect(run).toHaveBeenCalledOnce();
+  });
+
+  test.each<[string, (stream: AsyncGenerator<unknown>) => Promise<unknown>, () => AsyncGenerator<unknown>]>([
+    ['left', (stream) => stream.next().then(() => stream.return(undefined)), () => parts(1, 2)],
+    [
+      'failed',
+      collect,
+      async function* () {
+        yield 1;
+        throw new Error('broken');
+      },
+    ],
+  ])('are not kept where they were %s', async (_name, read, make) => {
+    const { ask, call, run, cache } = setUp();
+    run.mockImplementation(async () => make());
+    await read((await ask(call([1]))) as AsyncGenerator<unknown>).catch(() => undefined);
+    expect(cache.getStats()).toMatchObject({ entries: 0, refused: { stream_ended_early: 1 } });
+  });
+
+  test('are not kept where they are larger than the cache, or no plain data, and are given all the same', async () => {
+    const { ask, call, run, cache } = setUp({ l1MaxBytes: 1000 });
+    run.mockImplementationOnce(async () => parts(new Uint8Array(600), new Uint8Array(600), 'end'));
+    expect(await collect(await ask(call([1])))).toHaveLength(3);
+    run.mockImplementationOnce(async () => parts(1, () => 2));
+    expect(await collect(await ask(call([2])))).toHaveLength(2);
+    expect(cache.getStats()).toMatchObject({ entries: 0, refused: { too_large: 1, not_portable: 1 } });
+  });
+
+  test('of equal calls in flight each caller has its own', async () => {
+    const { ask, call, run } = setUp();
+    run.mockImplementation(async () => parts(1, 2));
+    const all = await Promise.all([ask(call([1])), ask(call([1]))]);
+    expect(await Promise.all(all.map(collect))).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+    expect(run).toHaveBeenCalledTimes(2);
+  });
+});
+
+test.each<[string, unknown]>([
+  ['an ArrayBuffer', new Uint8Array([1]).buffer],
+  ['a Map', new Map([[1, 2]])],
+  ['a Date', new Date(0)],
+  ['a function', () => 1],
+  ['a symbol', Symbol('a')],
+])('%s, which no key could tell from another, is refused', (_name, value) => {
+  const cache = new InferenceCache();
+  expect(() => cache.get(1, value as never)).toThrow(TypeError);
+  expect(() => cache.put(1, 'a', [value] as never)).toThrow(TypeError);
+  expect(() => cache.keyOf({ modelId: 1, entryPoint: '', args: [value] as never })).toThrow(TypeError);
+});
+
+test('a tenant that is invalidated asks anew, and nobody else', async () => {
+  const { ask, call, run, cache } = setUp();
+  for (const tenant of ['a', 'b']) await ask(call([1], { options: { tenant } }));
+  let answer: (value: unknown) => void = () => undefined;
+  run.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+  const old = ask(call([2], { options: { tenant: 'a' } }));
+  await cache.invalidateTenant('a');
+  answer('of before');
+  await expect(old).resolves.toBe('of before');
+  run.mockClear();
+  await ask(call([1], { options: { tenant: 'b' } }));
+  expect(run).not.toHaveBeenCalled();
+  for (const input of [1, 2]) await ask(call([input], { options: { tenant: 'a' } }));
+  expect(run).toHaveBeenCalledTimes(2);
+});
+
+test('a model that is invalidated asks anew, and so does another of its identity', async () => {
+  const { ask, call, run, cache } = setUp();
+  cache.identify(1, 'sha');
+  await ask(call([1], { modelId: 1, identity: 'sha' }));
+  await cache.invalidateModel(1);
+  await ask(call([1], { modelId: 2, identity: 'sha' }));
+  expect(run).toHaveBeenCalledTimes(2);
+});
+
+test('a model that is garbage takes nothing with it that is kept by its identity, and is no invalidation', async () => {
+  const { ask, call, run, cache } = setUp();
+  cache.identify(1, 'sha');
+  await ask(call([1], { modelId: 1, identity: 'sha' }));
+  await ask(call([1], { modelId: 3 }));
+  cache.forgetModel(1);
+  cache.forgetModel(3);
+  await ask(call([1], { modelId: 2, identity: 'sha' }));
+  expect(run).toHaveBeenCalledTimes(2);
+  expect(cache.getStats()).toMatchObject({ entries: 1, invalidations: 0 });
 });
 
 test('it works on its own, with copies both ways', () => {

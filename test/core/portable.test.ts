@@ -9,7 +9,8 @@ import {
   reviveTensors,
 } from '../../src/portable.ts';
 import type { Portable } from '../../src/portable.ts';
-import { tensor } from '../../src/tensor.ts';
+import { decodePortable, encodePortable } from '../../src/codec.ts';
+import { Tensor, tensor } from '../../src/tensor.ts';
 import { portable } from '../helpers/arbitraries.ts';
 
 test('a copy is equal and shares no memory', () => {
@@ -72,6 +73,42 @@ test('only plain data is portable', () => {
     expect(isPortable(value)).toBe(false);
   }
   expect(isPortable({ a: [1, 'b', tensor('float32', [1]), null, undefined, 2n] })).toBe(true);
+});
+
+test.each<[string, unknown]>([
+  ['a field beside those of a tensor', { type: 'uint8', dims: [1], data: new Uint8Array(1), normalize: true }],
+  ['data of another type', { type: 'float32', dims: [1], data: new Int32Array(1) }],
+  ['dims that are none', { type: 'uint8', dims: [0.5], data: new Uint8Array(1) }],
+])('%s makes plain data of it, all of which counts', (_name, value) => {
+  expect(isPortable(value)).toBe(true);
+  expect(copyPortable(value as Portable)).toStrictEqual(value);
+  expect(decodePortable(encodePortable(value as Portable))).toStrictEqual(value);
+});
+
+test.each<[string, unknown]>([
+  [
+    'a class with a field beside those of a tensor',
+    new (class {
+      type = 'uint8';
+      dims = [1];
+      data = new Uint8Array(1);
+      scale = 2;
+    })(),
+  ],
+  [
+    'text among numbers of a string tensor',
+    new (class {
+      type = 'string';
+      dims = [1];
+      data = [1];
+    })(),
+  ],
+  ['more dims than can be written', new Tensor('uint8', new Uint8Array(1), Array<number>(256).fill(1))],
+  ['a symbol among the keys', { [Symbol('a')]: 1 }],
+  ['a property beside the elements', Object.assign([1], { index: 1 })],
+  ['fields that are inherited', Object.create(Object.assign(Object.create(null), { a: 1 }))],
+])('%s is not portable', (_name, value) => {
+  expect(isPortable(value)).toBe(false);
 });
 
 test('bytes are counted with what they hold', () => {
