@@ -4,7 +4,6 @@ import './dispose.ts';
 import type { InferenceAdapter } from './adapters/adapter.ts';
 import { BUILT_IN_ADAPTERS } from './adapters/built-in.ts';
 import { AdapterRegistry } from './adapters/registry.ts';
-import { createCacheStep } from './cache/cache-step.ts';
 import type { BatchedModels } from './batching/batched-models.ts';
 import type { BatcherStats } from './batching/batch-stats.ts';
 import { InferenceCache } from './cache/inference-cache.ts';
@@ -60,7 +59,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   const cache = new InferenceCache({ config: config.cache, clock: platform.clock, digest: platform.digest });
   const calls = new Emitter<CallEvent>();
   const adapters = new AdapterRegistry(BUILT_IN_ADAPTERS);
-  const cacheStep: Step = createCacheStep(cache);
+  let cacheStep: Step | undefined;
   let batched: BatchedModels | undefined;
   const wrapper = new ModelWrapper({
     platform,
@@ -70,7 +69,10 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     profiler,
     optimizer,
     calls,
-    cacheStep,
+    caching: async () => {
+      const { createCacheStep } = await import('./cache/cache-step.ts');
+      return (cacheStep ??= createCacheStep(cache, platform.digest));
+    },
     batching: async () => {
       const { BatchedModels } = await import('./batching/batched-models.ts');
       return (batched ??= new BatchedModels(platform));

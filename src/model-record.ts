@@ -1,7 +1,7 @@
 /** @module What is kept of one wrapped model: its number, its count of calls, its way of a call. */
 
 import type { AdapterDetection, EntryPoint, InferenceAdapter, LazyAdapter } from './adapters/adapter.ts';
-import type { AnswerSource, CallOptions, InferenceCall, ModelCall, Step } from './call.ts';
+import type { AnswerSource, CallOptions, InferenceCall, ModelCall } from './call.ts';
 import type { InferenceConfig } from './config.ts';
 import { composePipeline, guardCall } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -45,11 +45,13 @@ export class ModelRecord implements ProxyBehaviour {
       identity: options.identity,
       config: options.config,
     });
-    const steps = decision.steps.cache.on ? [parts.cacheStep] : [];
-    this.#pipeline = composePipeline(steps);
-    if (decision.steps.batching.on) this.#loading = this.#load(adapter, options.config, steps);
-    else if ('load' in adapter) this.#loading = this.#load(adapter);
-    else this.#adapter = adapter;
+    this.#pipeline = composePipeline([]);
+    const { cache, batching } = decision.steps;
+    if (cache.on || batching.on || 'load' in adapter) {
+      this.#loading = this.#load(adapter, cache.on, batching.on ? options.config : undefined);
+    } else {
+      this.#adapter = adapter;
+    }
   }
 
   callCount(): number {
@@ -125,25 +127,30 @@ export class ModelRecord implements ProxyBehaviour {
       : { call: split.call, options: { ...viewOptions, ...split.options } };
   }
 
-  /** The rest of an adapter, and batching for a configuration. A failure leaves the model as it is: called, and observed. */
+  /**
+   * The rest of an adapter, the cache's step, and batching for a configuration. A failure leaves the model as it is: called,
+   * and observed.
+   */
   async #load(
     adapter: InferenceAdapter | LazyAdapter,
-    config?: InferenceConfig,
-    steps: readonly Step[] = [],
+    cached: boolean,
+    batched: InferenceConfig | undefined,
   ): Promise<void> {
     try {
-      const loaded = 'load' in adapter ? await adapter.load() : adapter;
-      if (config !== undefined) {
-        const batching = await this.#parts.batching();
-        const step = batching.add({
-          modelId: this.modelId,
-          model: this.#model,
-          adapter: loaded,
-          config: config.batching,
-          observe: (call, requests, run) => this.#invoke(call, run, requests),
-        });
-        this.#pipeline = composePipeline([...steps, step]);
-      }
+      const { caching, batching } = this.#parts;
+      const [loaded, cacheStep, models] = await Promise.all([
+        'load' in adapter ? adapter.load() : adapter,
+        cached ? caching() : undefined,
+        batched && batching(),
+      ]);
+      const batchStep = models?.add({
+        modelId: this.modelId,
+        model: this.#model,
+        adapter: loaded,
+        config: batched?.batching,
+        observe: (call, requests, run) => this.#invoke(call, run, requests),
+      });
+      this.#pipeline = composePipeline([cacheStep, batchStep].filter((step) => step !== undefined));
       this.#adapter = loaded;
     } catch (error) {
       console.warn(`epochly could not load its adapter for ${adapter.name}, and only observes the model:`, error);

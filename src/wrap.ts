@@ -47,7 +47,8 @@ export interface ModelWrapperParts {
   readonly profiler: InferenceProfiler;
   readonly optimizer: InferenceOptimizer;
   readonly calls: Emitter<CallEvent>;
-  readonly cacheStep: Step;
+  /** The step that answers from the cache; loaded with the first model that has it. */
+  readonly caching: () => Promise<Step>;
   /** Loaded with the first model that is batched. */
   readonly batching: () => Promise<BatchedModels>;
   readonly forgetBatching: (modelId: number) => void;

@@ -6,7 +6,9 @@ import type { AnswerSource, InferenceCall, Step } from '../call.ts';
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import { AnswerForm } from './inference-cache.ts';
-import type { CacheKey, CacheQuestion, InferenceCache, KeptAnswer } from './inference-cache.ts';
+import type { CacheKey, InferenceCache, KeptAnswer } from './inference-cache.ts';
+import { QuestionKeys } from './question-keys.ts';
+import type { CacheQuestion } from './question-keys.ts';
 import type { Looked } from './lower-tiers.ts';
 import { EpochlyError } from '../errors.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -23,10 +25,19 @@ interface Shared {
   readonly source: AnswerSource;
 }
 
+interface Asked {
+  readonly cache: InferenceCache;
+  readonly keys: QuestionKeys;
+}
+
 type Next = (call: InferenceCall) => Promise<unknown>;
 
-/** The step that answers from the cache, joins an equal call in flight, or keeps what the model answers. */
-export function createCacheStep(cache: InferenceCache): Step {
+/**
+ * The step that answers from the cache, joins an equal call in flight, or keeps what the model answers. `digest`: SHA-256 as
+ * hexadecimal digits.
+ */
+export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Array) => MaybePromise<string>): Step {
+  const keys = new QuestionKeys(cache, digest);
   const flights = new SingleFlight<Shared>();
 
   return async function answerFromCache(call, next) {
@@ -35,13 +46,13 @@ export function createCacheStep(cache: InferenceCache): Step {
       cache.countRefusal(refusal);
       return next(call);
     }
-    const found = keyOf(cache, call);
+    const found = keyOf(keys, call);
     const key = found instanceof Promise ? await found : found;
     if (key === undefined) {
       cache.countRefusal('not_portable');
       return next(call);
     }
-    if (!stillKeyOf(cache, key, call)) {
+    if (!stillKeyOf(keys, key, call)) {
       cache.countRefusal('input_changed');
       return next(call);
     }
@@ -57,7 +68,9 @@ export function createCacheStep(cache: InferenceCache): Step {
     if (joined) cache.countShared();
     let shared: Shared;
     try {
-      shared = await flights.share(flight, call.options.signal, (signal) => answerOnce(cache, key, call, next, signal));
+      shared = await flights.share(flight, call.options.signal, (signal) =>
+        answerOnce({ cache, keys }, key, call, next, signal),
+      );
     } catch (error) {
       // Refused for whoever began it, by a deadline or a place in the queue that was theirs: asked again on one's own.
       if (
@@ -84,7 +97,7 @@ export function createCacheStep(cache: InferenceCache): Step {
 
 /** What every caller of one question waits for. */
 async function answerOnce(
-  cache: InferenceCache,
+  { cache, keys }: Asked,
   key: CacheKey,
   call: InferenceCall,
   next: Next,
@@ -101,7 +114,7 @@ async function answerOnce(
         return { output: output.value, claimed: false, kept: found.kept, source: found.source };
       }
     }
-    return await runOnce(cache, key, call, next, signal);
+    return await runOnce({ cache, keys }, key, call, next, signal);
   } finally {
     below?.release?.();
   }
@@ -115,14 +128,14 @@ function look(cache: InferenceCache, key: CacheKey, signal: AbortSignal | undefi
 }
 
 async function runOnce(
-  cache: InferenceCache,
+  { cache, keys }: Asked,
   key: CacheKey,
   call: InferenceCall,
   next: Next,
   signal: AbortSignal | undefined,
 ): Promise<Shared> {
   const output = await next(signal === undefined ? call : { ...call, options: { ...call.options, signal } });
-  const same = isAsked(cache, key, call);
+  const same = isAsked(keys, key, call);
   if (!(same instanceof Promise ? await same : same)) {
     cache.countRefusal('input_changed');
     return { output, claimed: false, kept: undefined, source: 'model' };
@@ -161,31 +174,31 @@ function isStream(output: unknown): output is AsyncIterable<unknown> {
 }
 
 /** The key of a call, at once where it is short or the platform hashes at once; undefined where it has none. */
-function keyOf(cache: InferenceCache, call: InferenceCall): MaybePromise<CacheKey | undefined> {
+function keyOf(keys: QuestionKeys, call: InferenceCall): MaybePromise<CacheKey | undefined> {
   const inputs = call.adapter.encodeInputs(call.model, call);
-  if (inputs instanceof Promise) return inputs.then((later) => later && cache.keyOf(question(call, later)));
-  return inputs && cache.keyOf(question(call, inputs));
+  if (inputs instanceof Promise) return inputs.then((later) => later && keys.keyOf(question(call, later)));
+  return inputs && keys.keyOf(question(call, inputs));
 }
 
 /**
  * Whether the inputs, which are still the caller's, are what the key is of. Asked in the turn in which the model is
  * called. Inputs that take time to read (a GPU's) are no memory that the caller could have changed.
  */
-function stillKeyOf(cache: InferenceCache, key: CacheKey, call: InferenceCall): boolean {
+function stillKeyOf(keys: QuestionKeys, key: CacheKey, call: InferenceCall): boolean {
   if (key.preimage === undefined) return true;
   const inputs = call.adapter.encodeInputs(call.model, call);
-  return inputs instanceof Promise || (inputs !== undefined && cache.isKeyOf(key, question(call, inputs)));
+  return inputs instanceof Promise || (inputs !== undefined && keys.isKeyOf(key, question(call, inputs)));
 }
 
 /**
  * Whether the inputs are after the run what they were before it: a framework may have read them at any time between, and
  * what it then answered is no answer to the question.
  */
-function isAsked(cache: InferenceCache, key: CacheKey, call: InferenceCall): MaybePromise<boolean> {
-  if (key.preimage !== undefined) return stillKeyOf(cache, key, call);
+function isAsked(keys: QuestionKeys, key: CacheKey, call: InferenceCall): MaybePromise<boolean> {
+  if (key.preimage !== undefined) return stillKeyOf(keys, key, call);
   const inputs = call.adapter.encodeInputs(call.model, call);
   if (inputs instanceof Promise) return true;
-  const again = inputs && cache.keyOf(question(call, inputs));
+  const again = inputs && keys.keyOf(question(call, inputs));
   return again instanceof Promise ? again.then(({ slot }) => slot === key.slot) : again?.slot === key.slot;
 }
 

@@ -1,7 +1,6 @@
 /** @module Answers that are kept by what was asked. */
 
 import type { CacheRefusal } from '../adapters/adapter.ts';
-import { PortableWriter } from '../codec.ts';
 import { sha256 } from '../hash.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
 import { copyPortable, isPortable } from '../portable.ts';
@@ -11,6 +10,7 @@ import type { CacheConfig } from './cache-config.ts';
 import { L1Cache } from './l1-cache.ts';
 import type { L1Refusal } from './l1-cache.ts';
 import type { LowerTiers, LowerTierStats } from './lower-tiers.ts';
+import type { QuestionKeys } from './question-keys.ts';
 
 /** Why an answer was not kept, or not looked for. */
 export type CacheRefusalReason =
@@ -48,17 +48,6 @@ export interface CacheStats extends LowerTierStats {
   readonly refused: Readonly<Partial<Record<CacheRefusalReason, number>>>;
 }
 
-/** Everything an answer depends on. */
-export interface CacheQuestion {
-  readonly modelId: number;
-  /** What stands for the weights and whatever else decides the answer's bits; the model's number where nothing does. */
-  readonly identity?: string | undefined;
-  readonly entryPoint: string;
-  /** Tenants never see each other's answers. Default 'default'. */
-  readonly tenant?: string | undefined;
-  readonly args: readonly Portable[];
-}
-
 /** A question's key, and what must still be so when its answer is written. */
 export interface CacheKey {
   /** Equal for equal questions, and for no others. */
@@ -87,9 +76,6 @@ export interface InferenceCacheOptions {
   readonly digest?: ((bytes: Uint8Array) => MaybePromise<string>) | undefined;
 }
 
-/** Up to here the question itself is the key: keeping its bytes costs less than hashing them. */
-const MAX_EXACT_BYTES = 512;
-
 /**
  * The cache of a model's answers. Keys are an injective encoding of the question, or SHA-256 over it where it is long, so
  * that two inputs share an entry only where SHA-256 collides, also when somebody chooses them to. What comes out is a copy.
@@ -97,7 +83,7 @@ const MAX_EXACT_BYTES = 512;
 export class InferenceCache {
   readonly #l1: L1Cache;
   readonly #digest: (bytes: Uint8Array) => MaybePromise<string>;
-  readonly #writer = new PortableWriter();
+  #keys: QuestionKeys | undefined;
   /** How often each scope was invalidated. */
   readonly #stamps = new Map<string, number>();
   #tenantStamps = 0;
@@ -118,23 +104,20 @@ export class InferenceCache {
   }
 
   /**
-   * A copy of the answer that was put for these inputs; undefined where there is none, or it is too old.
+   * A copy of the answer that was put for these inputs; undefined where there is none, or it is too old. The inputs must not
+   * be changed before it resolves.
    * @throws TypeError for inputs that are no plain data.
    */
-  get(modelId: number, inputs: Portable): MaybePromise<Portable | undefined> {
-    const read = (key: CacheKey): Portable | undefined => {
-      const kept = this.read(key);
-      return kept === undefined ? undefined : copyPortable(kept[1]);
-    };
-    const key = this.keyOf({ modelId, entryPoint: '', args: [plain(inputs)] });
-    return key instanceof Promise ? key.then(read) : read(key);
+  async get(modelId: number, inputs: Portable): Promise<Portable | undefined> {
+    const kept = this.read(await this.#keyOf(modelId, inputs));
+    return kept === undefined ? undefined : copyPortable(kept[1]);
   }
 
   /** Keeps a copy of the answer. @throws TypeError for inputs or outputs that are no plain data. */
-  put(modelId: number, inputs: Portable, outputs: Portable): MaybePromise<void> {
-    const kept: KeptAnswer = [AnswerForm.WHOLE, copyPortable(plain(outputs))];
-    const key = this.keyOf({ modelId, entryPoint: '', args: [plain(inputs)] });
-    return key instanceof Promise ? key.then((each) => this.write(each, kept)) : this.write(key, kept);
+  async put(modelId: number, inputs: Portable, outputs: Portable): Promise<void> {
+    requirePlain(outputs);
+    const kept: KeptAnswer = [AnswerForm.WHOLE, copyPortable(outputs)];
+    this.write(await this.#keyOf(modelId, inputs), kept);
   }
 
   /**
@@ -223,25 +206,6 @@ export class InferenceCache {
     this.#identities.delete(modelId);
   }
 
-  /** The key of a question. The arguments are read before this returns, also where the key comes later. */
-  keyOf(question: CacheQuestion): MaybePromise<CacheKey> {
-    const { modelId, identity, tenant = 'default' } = question;
-    const stamp = this.#stampOf(modelId, identity);
-    const bytes = this.#preimage(question);
-    if (bytes.length <= MAX_EXACT_BYTES) return { slot: exactSlot(bytes), modelId, identity, tenant, stamp };
-    const hash = this.#digest(bytes);
-    if (typeof hash === 'string') return { slot: hash, modelId, identity, tenant, stamp };
-    const preimage = bytes.slice();
-    return hash.then((slot) => ({ slot, modelId, identity, tenant, stamp, preimage }));
-  }
-
-  /** Whether a key that came later is still that of the question: an input may have changed meanwhile. */
-  isKeyOf(key: CacheKey, question: CacheQuestion): boolean {
-    if (key.preimage === undefined) return true;
-    const bytes = this.#preimage(question);
-    return bytes.length === key.preimage.length && bytes.every((byte, i) => byte === key.preimage?.[i]);
-  }
-
   /** The kept answer itself, which must not be changed. Counts a hit or a miss. */
   read(key: CacheKey): KeptAnswer | undefined {
     const entry = this.#l1.get(key.slot);
@@ -261,7 +225,7 @@ export class InferenceCache {
 
   /** Keeps an answer here that came from below, for as long as it may still be served. False where it is outdated. */
   fill(key: CacheKey, kept: KeptAnswer, ttlMs?: number): boolean {
-    if (key.stamp !== this.#stampOf(key.modelId, key.identity)) {
+    if (key.stamp !== this.stampOf(key.modelId, key.identity)) {
       this.countRefusal('invalidated');
       return false;
     }
@@ -280,6 +244,12 @@ export class InferenceCache {
     this.#shared++;
   }
 
+  async #keyOf(modelId: number, inputs: Portable): Promise<CacheKey> {
+    requirePlain(inputs);
+    const { QuestionKeys } = await import('./question-keys.ts');
+    return (this.#keys ??= new QuestionKeys(this, this.#digest)).keyOf({ modelId, entryPoint: '', args: [inputs] });
+  }
+
   #below(task: (lower: LowerTiers) => MaybePromise<void>): MaybePromise<void> {
     const lower = this.#lower;
     if (lower instanceof Promise) return lower.then((opened) => opened && task(opened));
@@ -291,18 +261,9 @@ export class InferenceCache {
     this.#l1.deleteScope(scope);
   }
 
-  #preimage({ modelId, identity, entryPoint, tenant = 'default', args }: CacheQuestion): Uint8Array {
-    return this.#writer
-      .reset()
-      .write(tenant)
-      .write(identity ?? modelId)
-      .write(entryPoint)
-      .write(args)
-      .bytes();
-  }
-
-  /** Each of its parts only grows, so that the sum is the same only where all of them are. */
-  #stampOf(modelId: number, identity: string | undefined): number {
+  /** @internal Another number after each invalidation of the model, its identity or any tenant. */
+  stampOf(modelId: number, identity: string | undefined): number {
+    // Each of its parts only grows, so that the sum is the same only where all of them are.
     const own = this.#stamps.get(scopeOf(modelId, undefined)) ?? 0;
     return own + this.#tenantStamps + (identity === undefined ? 0 : (this.#stamps.get(scopeOf(0, identity)) ?? 0));
   }
@@ -313,16 +274,7 @@ function scopeOf(modelId: number, identity: string | undefined): string {
   return identity === undefined ? `#${modelId}` : `=${identity}`;
 }
 
-function plain(value: Portable): Portable {
-  if (!isPortable(value)) {
-    throw new TypeError(
-      'The cache takes plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.',
-    );
-  }
-  return value;
-}
-
-/** Bytes as a string, one to a character, behind a character that no hash in hexadecimal begins with. */
-function exactSlot(bytes: Uint8Array): string {
-  return `=${String.fromCharCode.apply(undefined, bytes as unknown as number[])}`;
+function requirePlain(value: Portable): void {
+  if (isPortable(value)) return;
+  throw new TypeError('The cache takes plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.');
 }

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { callableAdapter } from '../../src/adapters/callable.ts';
 import { createCacheStep } from '../../src/cache/cache-step.ts';
 import { InferenceCache } from '../../src/cache/inference-cache.ts';
+import { QuestionKeys } from '../../src/cache/question-keys.ts';
 import type { InferenceCall } from '../../src/call.ts';
 import { sha256Hex } from '../../src/sha256.ts';
 
@@ -12,8 +13,8 @@ function setUp({
   adapter = callableAdapter({ deterministic: true }),
   l1MaxBytes = 1e6,
 } = {}) {
-  const cache = new InferenceCache({ digest, config: { l1MaxBytes } });
-  const step = createCacheStep(cache);
+  const cache = new InferenceCache({ config: { l1MaxBytes } });
+  const step = createCacheStep(cache, digest);
   const run = vi.fn(async (call: InferenceCall): Promise<unknown> => ({ of: structuredClone(call.args) }));
   const call = (args: readonly unknown[], rest: Partial<InferenceCall> = {}): InferenceCall => ({
     model,
@@ -248,11 +249,12 @@ test.each<[string, unknown]>([
   ['a Date', new Date(0)],
   ['a function', () => 1],
   ['a symbol', Symbol('a')],
-])('%s, which no key could tell from another, is refused', (_name, value) => {
+])('%s, which no key could tell from another, is refused', async (_name, value) => {
   const cache = new InferenceCache();
-  expect(() => cache.get(1, value as never)).toThrow(TypeError);
-  expect(() => cache.put(1, 'a', [value] as never)).toThrow(TypeError);
-  expect(() => cache.keyOf({ modelId: 1, entryPoint: '', args: [value] as never })).toThrow(TypeError);
+  await expect(cache.get(1, value as never)).rejects.toThrow(TypeError);
+  await expect(cache.put(1, 'a', [value] as never)).rejects.toThrow(TypeError);
+  const keys = new QuestionKeys(cache, sha256Hex);
+  expect(() => keys.keyOf({ modelId: 1, entryPoint: '', args: [value] as never })).toThrow(TypeError);
 });
 
 test('a tenant that is invalidated asks anew, and nobody else', async () => {
@@ -292,15 +294,15 @@ test('a model that is garbage takes nothing with it that is kept by its identity
   expect(cache.getStats()).toMatchObject({ entries: 1, invalidations: 0 });
 });
 
-test('it works on its own, with copies both ways', () => {
+test('it works on its own, with copies both ways', async () => {
   const cache = new InferenceCache();
   const answer = { embedding: new Float32Array([1, 2]) };
-  cache.put(1, { text: 'a' }, answer);
+  await cache.put(1, { text: 'a' }, answer);
   answer.embedding[0] = 9;
-  expect(cache.get(1, { text: 'a' })).toEqual({ embedding: new Float32Array([1, 2]) });
-  expect(cache.get(2, { text: 'a' })).toBeUndefined();
-  cache.invalidateModel(1);
-  expect(cache.get(1, { text: 'a' })).toBeUndefined();
+  expect(await cache.get(1, { text: 'a' })).toEqual({ embedding: new Float32Array([1, 2]) });
+  expect(await cache.get(2, { text: 'a' })).toBeUndefined();
+  await cache.invalidateModel(1);
+  expect(await cache.get(1, { text: 'a' })).toBeUndefined();
   expect(cache.getStats()).toMatchObject({
     hits: 1,
     misses: 2,

@@ -1,17 +1,19 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { InferenceCache } from '../../src/cache/inference-cache.ts';
-import type { CacheKey, CacheQuestion } from '../../src/cache/inference-cache.ts';
+import type { CacheKey } from '../../src/cache/inference-cache.ts';
+import { QuestionKeys } from '../../src/cache/question-keys.ts';
+import type { CacheQuestion } from '../../src/cache/question-keys.ts';
 import { encodePortable } from '../../src/codec.ts';
 import type { Portable } from '../../src/portable.ts';
 import { sha256Hex } from '../../src/sha256.ts';
 import { portable } from '../helpers/arbitraries.ts';
 
-const slotOf = (cache: InferenceCache, question: CacheQuestion): string => (cache.keyOf(question) as CacheKey).slot;
+const slotOf = (keys: QuestionKeys, question: CacheQuestion): string => (keys.keyOf(question) as CacheKey).slot;
 const bytesOf = (value: Portable): string => Buffer.from(encodePortable(value)).toString('hex');
 
 test('two questions share a slot exactly where they are equal, short or long', () => {
-  const cache = new InferenceCache({ digest: (bytes) => sha256Hex(bytes) });
+  const keys = new QuestionKeys(new InferenceCache(), (bytes) => sha256Hex(bytes));
   const question = fc.record({
     modelId: fc.integer({ min: 1, max: 2 }),
     identity: fc.constantFrom(undefined, '1', 'sha'),
@@ -29,15 +31,15 @@ test('two questions share a slot exactly where they are equal, short or long', (
     fc.property(question, question, fc.nat(600), (a, b, padding) => {
       const pad = (each: typeof a): CacheQuestion => ({ ...each, args: [...each.args, new Uint8Array(padding)] });
       const same = bytesOf(asValue(pad(a))) === bytesOf(asValue(pad(b)));
-      expect(slotOf(cache, pad(a)) === slotOf(cache, pad(b))).toBe(same);
-      expect(slotOf(cache, pad(a))).toBe(slotOf(cache, pad(a)));
+      expect(slotOf(keys, pad(a)) === slotOf(keys, pad(b))).toBe(same);
+      expect(slotOf(keys, pad(a))).toBe(slotOf(keys, pad(a)));
     }),
   );
 });
 
 test('a short question cannot be made to look like the hash of a long one', () => {
-  const cache = new InferenceCache({ digest: (bytes) => sha256Hex(bytes) });
-  const long = slotOf(cache, { modelId: 1, entryPoint: 'run', args: [new Uint8Array(4096)] });
+  const keys = new QuestionKeys(new InferenceCache(), (bytes) => sha256Hex(bytes));
+  const long = slotOf(keys, { modelId: 1, entryPoint: 'run', args: [new Uint8Array(4096)] });
   expect(long).toMatch(/^[0-9a-f]{64}$/);
-  expect(slotOf(cache, { modelId: 1, entryPoint: 'run', args: [long] })).toMatch(/^=/);
+  expect(slotOf(keys, { modelId: 1, entryPoint: 'run', args: [long] })).toMatch(/^=/);
 });
