@@ -124,6 +124,8 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
   #memoryAskedAt = -Infinity;
   #availableBytes = Infinity;
   #onIdle: (() => void)[] = [];
+  /** What runs taught that is not yet taken in. */
+  readonly #lessons: (() => void)[] = [];
 
   constructor(options: DynamicMicroBatcherOptions<Model>) {
     const { model, adapter, config, clock = systemClock, modelId = 0 } = options;
@@ -292,7 +294,8 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
     if (!this.#isWanting(queue, 1)) return false;
     if (queue.refusal !== undefined) return true;
     if (this.#inFlight > 0) return this.#goal(queue, 1).rows <= 1;
-    return !this.#company && this.#choose(queue, 1, 0).waitMs === 0;
+    if (this.#company) return false;
+    return queue.returns.rows(this.#clock.now()) === 0 || this.#choose(queue, 1, 0).waitMs === 0;
   }
 
   async #runNow(queue: BatchQueue, call: ModelCall, rows: number, run: () => Promise<unknown>): Promise<unknown> {
@@ -575,13 +578,23 @@ export class DynamicMicroBatcher<Model extends object = any> implements DeviceMe
       if (failed) {
         queue.exploredRows = 0;
       } else {
-        queue.ran(rows, requests, insideMs ?? sharedMs, now);
+        this.#learn(() => queue.ran(rows, requests, insideMs ?? sharedMs, now));
         if (before !== undefined) {
           const grown = (this.#memory?.().usedBytes ?? before) - before;
           queue.bytesPerRow = Math.max(queue.bytesPerRow, grown / rows);
         }
       }
     }
+  }
+
+  /** Where nobody waits for what is decided by it, whoever is answered need not wait for what is learned from it either. */
+  #learn(lesson: () => void): void {
+    if (this.#waiting > 0) return lesson();
+    this.#lessons.push(lesson);
+    if (this.#lessons.length > 1) return;
+    this.#clock.soon(() => {
+      for (const each of this.#lessons.splice(0)) each();
+    });
   }
 
   /** From a run that found nobody before it, the way; from one that did, what of the way did not overlap with other runs. */
