@@ -2,17 +2,21 @@
 
 import type { Clock } from '../platform.ts';
 
-interface Wait {
+/** One wait, in a list of those that fall due after another. */
+export interface Wait {
   readonly dueAt: number;
   readonly giveUp: () => void;
+  previous: Wait | undefined;
+  next: Wait | undefined;
+  isOver: boolean;
 }
 
-/** Gives up on what takes longer than a fixed time. */
+/** Gives up on what takes longer than a fixed time. Costs next to nothing for what does not. */
 export class Deadlines {
   readonly #timeoutMs: number;
   readonly #clock: Pick<Clock, 'now' | 'after' | 'soon'>;
-  /** In the order in which they fall due. */
-  readonly #waits = new Set<Wait>();
+  #first: Wait | undefined;
+  #last: Wait | undefined;
   /** Whether the timer runs. It is left running where nobody waits any more: making one costs more than all else here. */
   #isTimed = false;
 
@@ -21,21 +25,28 @@ export class Deadlines {
     this.#clock = clock;
   }
 
-  /** Settles as `work` does, or rejects with what `late` returns when the time is up. What comes later is ignored. */
-  wait<T>(work: Promise<T>, late: () => unknown): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const wait: Wait = { dueAt: this.#clock.now() + this.#timeoutMs, giveUp: () => reject(late()) };
-      this.#waits.add(wait);
-      if (!this.#isTimed) this.#wakeAfter(this.#timeoutMs);
-      work.then(
-        (value) => {
-          if (this.#waits.delete(wait)) resolve(value);
-        },
-        (error: unknown) => {
-          if (this.#waits.delete(wait)) reject(error);
-        },
-      );
-    });
+  /** Calls `giveUp` when the time is up, unless the wait has ended. */
+  begin(giveUp: () => void): Wait {
+    const previous = this.#last;
+    const dueAt = this.#clock.now() + this.#timeoutMs;
+    const wait: Wait = { dueAt, giveUp, previous, next: undefined, isOver: false };
+    if (previous === undefined) this.#first = wait;
+    else previous.next = wait;
+    this.#last = wait;
+    if (!this.#isTimed) this.#wakeAfter(this.#timeoutMs);
+    return wait;
+  }
+
+  /** Whether it ended in time: false where it was given up. */
+  end(wait: Wait): boolean {
+    if (wait.isOver) return false;
+    wait.isOver = true;
+    const { previous, next } = wait;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    return true;
   }
 
   #wakeAfter(delayMs: number): void {
@@ -49,9 +60,9 @@ export class Deadlines {
 
   #giveUpOn(now: number): void {
     this.#isTimed = false;
-    for (const wait of this.#waits) {
+    for (let wait = this.#first; wait !== undefined; wait = this.#first) {
       if (wait.dueAt > now) return this.#wakeAfter(wait.dueAt - this.#clock.now());
-      this.#waits.delete(wait);
+      this.end(wait);
       wait.giveUp();
     }
   }

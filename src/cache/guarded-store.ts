@@ -52,8 +52,8 @@ class StoreGuard implements GuardedStore {
   readonly #breaker: StoreBreaker;
   readonly #timeoutMs: number;
   readonly #sweepTimeoutMs: number;
-  readonly #deadlines: Deadlines;
-  readonly #sweepDeadlines: Deadlines;
+  readonly #calls: Deadlines;
+  readonly #sweeps: Deadlines;
   #closed = false;
 
   readonly onStateChange: EventSource<StoreState>;
@@ -81,8 +81,8 @@ class StoreGuard implements GuardedStore {
     this.#breaker = new StoreBreaker({ maxFailures, backoff, clock });
     this.#timeoutMs = timeoutMs;
     this.#sweepTimeoutMs = sweepTimeoutMs;
-    this.#deadlines = new Deadlines(timeoutMs, clock);
-    this.#sweepDeadlines = new Deadlines(sweepTimeoutMs, clock);
+    this.#calls = new Deadlines(timeoutMs, clock);
+    this.#sweeps = new Deadlines(sweepTimeoutMs, clock);
     this.onStateChange = this.#breaker.onStateChange;
     if (store.changeCount !== undefined) this.changeCount = store.changeCount.bind(store);
     if (store.announce !== undefined) this.announce = store.announce.bind(store);
@@ -132,18 +132,21 @@ class StoreGuard implements GuardedStore {
 
   close(): MaybePromise<void> {
     this.#closed = true;
-    const closed = this.#store.close();
-    if (!(closed instanceof Promise)) return closed;
-    return this.#sweepDeadlines.wait(closed, () => new StoreTimeoutError(this.#sweepTimeoutMs));
+    const closing = this.#store.close();
+    if (!(closing instanceof Promise)) return closing;
+    return new Promise((resolve, reject) => {
+      const wait = this.#sweeps.begin(() => reject(new StoreTimeoutError(this.#sweepTimeoutMs)));
+      closing.then(resolve, reject).finally(() => this.#sweeps.end(wait));
+    });
   }
 
   #call<T>(run: () => MaybePromise<T>): MaybePromise<T> {
-    return this.#run(run, this.#deadlines, this.#timeoutMs);
+    return this.#run(run, this.#calls, this.#timeoutMs);
   }
 
   /** As the one call that finds out whether the store is back it would take too long, so a lookup goes ahead of it. */
   #sweep<T>(run: () => MaybePromise<T>): MaybePromise<T> {
-    const sweep = (): MaybePromise<T> => this.#run(run, this.#sweepDeadlines, this.#sweepTimeoutMs);
+    const sweep = (): MaybePromise<T> => this.#run(run, this.#sweeps, this.#sweepTimeoutMs);
     if (this.state.kind === 'closed') return sweep();
     const found = this.get('');
     return found instanceof Promise ? found.then(sweep) : sweep();
@@ -184,12 +187,26 @@ class StoreGuard implements GuardedStore {
       this.#breaker.succeed(period);
       return result;
     }
-    const answered = deadlines.wait(result, () => new StoreTimeoutError(timeoutMs));
-    answered.then(
-      () => this.#breaker.succeed(period),
-      (error: unknown) => this.#fail(period, error),
-    );
-    return answered;
+    const answer = result;
+    return new Promise((resolve, reject) => {
+      const wait = deadlines.begin(() => {
+        const error = new StoreTimeoutError(timeoutMs);
+        this.#fail(period, error);
+        reject(error);
+      });
+      answer.then(
+        (value) => {
+          if (!deadlines.end(wait)) return;
+          this.#breaker.succeed(period);
+          resolve(value);
+        },
+        (error: unknown) => {
+          if (!deadlines.end(wait)) return;
+          this.#fail(period, error);
+          reject(error);
+        },
+      );
+    });
   }
 
   #fail(period: number, error: unknown): void {
