@@ -7,7 +7,10 @@ import type { MaybePromise } from '../platform.ts';
 export interface StoreEntry {
   readonly key: string;
   readonly bytes: Uint8Array;
-  /** When it may be deleted, in milliseconds since the Unix epoch. Default: never. Until `trim()` it is found all the same. */
+  /**
+   * When it may be deleted, in milliseconds since the Unix epoch. Default: never. From then on a store that lets entries expire
+   * by itself, as Redis does, finds it no more; others find it until `trim()`.
+   */
   readonly expiresAt?: number | undefined;
 }
 
@@ -64,7 +67,10 @@ export interface ByteStore {
   changeCount?(): number;
   /** Tells all other connections, as far as they can be reached now. What is told is public: no secrets. */
   announce?(message: string): void;
-  /** What other connections announced; not one's own. */
+  /**
+   * What other connections announced; not one's own. An empty one: some may have been missed, as before the subscription was
+   * there and after its connection was lost.
+   */
   readonly onAnnounced?: EventSource<string>;
   /** Holds a lock that all connections share until it is disposed of or its holder is gone. Rejects when the signal aborts. */
   lock?(name: string, signal?: AbortSignal): Promise<Disposable>;
