@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'IDENTITY_MISMATCH'
   | 'INFERENCE'
   | 'INPUT'
+  | 'KEY'
   | 'MISSING_PEER'
   | 'MODEL_LOAD'
   | 'QUEUE_FULL'

@@ -66,6 +66,86 @@ export function testCacheTier(name: string, { open, advance }: CacheTierContract
       expect(await tier.get('a')).toEqual(bytes(2));
     });
 
+    test('keeps tenants and models apart, whatever their names and keys are', async () => {
+      const tier = await openTier();
+      const scopes = [
+        {},
+        { tenant: '' },
+        { tenant: 'a' },
+        { tenant: 'a', model: 'b' },
+        { tenant: 'ab' },
+        { tenant: 'a/b' },
+        { tenant: 'a', model: '/b' },
+        { model: 'a' },
+        { tenant: '\ud800' },
+        { tenant: '\udc00' },
+      ];
+      for (const [i, scope] of scopes.entries()) {
+        expect(await tier.get('k', scope), JSON.stringify(scope)).toBeUndefined();
+        await tier.put('k', bytes(i), scope);
+      }
+      for (const [i, scope] of scopes.entries()) expect(await tier.get('k', scope)).toEqual(bytes(i));
+      expect(await tier.get('k', { tenant: 'default', model: '' })).toEqual(bytes(0));
+      await tier.delete('k', { tenant: 'a' });
+      expect(await tier.get('k', { tenant: 'a' })).toBeUndefined();
+      expect(await tier.get('k', { tenant: 'a', model: 'b' })).toEqual(bytes(3));
+    });
+
+    test("clears a tenant's keys by their beginning, of one model or of all", async () => {
+      const tier = await openTier();
+      const fill = async (): Promise<void> => {
+        for (const tenant of ['a', 'b'])
+          for (const model of ['m', 'n'])
+            for (const key of ['k1', 'l1']) await tier.put(key, bytes(1), { tenant, model });
+      };
+      const left = async (): Promise<readonly string[]> => {
+        const found: string[] = [];
+        for (const tenant of ['a', 'b'])
+          for (const model of ['m', 'n'])
+            for (const key of ['k1', 'l1'])
+              if ((await tier.get(key, { tenant, model })) !== undefined) found.push(`${tenant}${model}${key}`);
+        return found;
+      };
+      await fill();
+      await tier.clearPrefix('k', { tenant: 'a', model: 'm' });
+      expect(await left()).toEqual(['aml1', 'ank1', 'anl1', 'bmk1', 'bml1', 'bnk1', 'bnl1']);
+      await tier.clearPrefix('k', { tenant: 'a' });
+      expect(await left()).toEqual(['aml1', 'anl1', 'bmk1', 'bml1', 'bnk1', 'bnl1']);
+      await tier.clearPrefix('', { tenant: 'b', model: 'n' });
+      expect(await left()).toEqual(['aml1', 'anl1', 'bmk1', 'bml1']);
+      await tier.clearPrefix('', { tenant: 'a' });
+      expect(await left()).toEqual(['bmk1', 'bml1']);
+      await tier.clearPrefix('');
+      expect(await left()).toEqual(['bmk1', 'bml1']);
+    });
+
+    test('forgets a model, of all tenants, and answers for it anew', async () => {
+      const tier = await openTier();
+      for (const tenant of ['a', 'b']) for (const model of ['m', 'n']) await tier.put('k', bytes(1), { tenant, model });
+      await tier.invalidateModel('m');
+      await tier.invalidateModel('never seen');
+      for (const tenant of ['a', 'b']) {
+        expect(await tier.get('k', { tenant, model: 'm' })).toBeUndefined();
+        expect(await tier.get('k', { tenant, model: 'n' })).toEqual(bytes(1));
+      }
+      await tier.put('k', bytes(2), { tenant: 'a', model: 'm' });
+      expect(await tier.get('k', { tenant: 'a', model: 'm' })).toEqual(bytes(2));
+      expect(await tier.get('k', { tenant: 'b', model: 'm' })).toBeUndefined();
+    });
+
+    test('forgets a tenant, of all models, and nobody else', async () => {
+      const tier = await openTier();
+      for (const tenant of ['a', 'b']) for (const model of ['m', 'n']) await tier.put('k', bytes(1), { tenant, model });
+      await tier.forgetTenant('a');
+      await tier.forgetTenant('never seen');
+      for (const model of ['m', 'n']) {
+        expect(await tier.get('k', { tenant: 'a', model })).toBeUndefined();
+        expect(await tier.get('k', { tenant: 'b', model })).toEqual(bytes(1));
+      }
+      await tier.put('k', bytes(2), { tenant: 'a', model: 'm' });
+      expect(await tier.get('k', { tenant: 'a', model: 'm' })).toEqual(bytes(2));
+    });
+
     test('once closed it misses, and fails nobody', async () => {
       const tier = await openTier();
       await tier.put('a', bytes(1));
@@ -75,6 +155,8 @@ export function testCacheTier(name: string, { open, advance }: CacheTierContract
       expect([await tier.get('a'), await tier.get('b')]).toEqual([undefined, undefined]);
       await tier.delete('a');
       await tier.clearPrefix('');
+      await tier.invalidateModel('m');
+      await tier.forgetTenant('default');
     });
   });
 }
