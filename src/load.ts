@@ -27,6 +27,11 @@ export interface LoadOptions {
   /**
    * Where the model lives: 'worker' (a Web Worker, or a worker thread), 'process' (a child process; Node only), 'inline'
    * (in this thread, which it blocks while it runs). Default 'auto': a worker, in place where none opens.
+   *
+   * In Node a thread cannot be ended during a run without aborting the whole process: a process that ends (by
+   * `process.exit()`, or an error that nobody caught) waits for the run that its thread is at, as long as that takes, and
+   * keeps its exit code. A child process is killed instead. Within a worker thread of your own, which may be terminated at
+   * any time, use 'process'.
    */
   readonly host?: HostKind | 'auto' | undefined;
   /** The model's SHA-256 (hexadecimal); anything else is an IdentityMismatchError. */

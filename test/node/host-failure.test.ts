@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -33,6 +33,25 @@ test('a killed child process rejects what was in flight, is replaced, and leaves
   const { y } = await model.run({ x: tensor('float32', [1]) });
   expect(Array.from(y.data)).toEqual([1]);
   await expect(replaced).resolves.toMatchObject({ code: 'HOST_FAILED' });
+  await model.close();
+  expect((await children()).filter((each) => !before.has(each))).toEqual([]);
+});
+
+test('a child process that died while this thread was busy rejects the run that came too late, and is replaced', async () => {
+  const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+  const before = new Set(await children());
+  const model = await open(identityModel('float32'), { host: 'process' });
+  const [pid] = (await children()).filter((each) => !before.has(each));
+  process.kill(pid as number, 'SIGKILL');
+  // Nothing of this thread's event loop has run between its death and the next call.
+  const state = (): string => execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
+  while (!state().startsWith('Z'));
+  const late = [1, 2].map((value) => model.run({ x: tensor('float32', [value]) }));
+  for (const each of await Promise.allSettled(late)) {
+    expect(each).toMatchObject({ status: 'rejected', reason: { code: 'HOST_FAILED' } });
+  }
+  const { y } = await model.run({ x: tensor('float32', [3]) });
+  expect(Array.from(y.data)).toEqual([3]);
   await model.close();
   expect((await children()).filter((each) => !before.has(each))).toEqual([]);
 });
