@@ -10,8 +10,12 @@ import type { OpenedHost } from '../../src/host/hosted-model.ts';
 import type { HostReply } from '../../src/host/protocol.ts';
 import { serveHost } from '../../src/host/serve.ts';
 import type { HostChannel } from '../../src/host/channel.ts';
+import { loadModel } from '../../src/load.ts';
+import type { Platform } from '../../src/platform.ts';
 import type { Portable } from '../../src/portable.ts';
 import { createEpochly, tensor } from 'epochly';
+import { openHost } from '../../dist/platforms/node/host/open-host.js';
+import { nodePlatform } from '../../platforms/node/platform.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import type { FakeClock } from '../helpers/fake-clock.ts';
 import { identityModel } from '../helpers/onnx-builder.ts';
@@ -80,7 +84,11 @@ test.each(['worker', 'process', 'inline'])(
 );
 
 /** A host whose runs the test answers, or does not. */
-function fakeHost({ killable = false, dispose = async () => undefined as void } = {}) {
+function fakeHost({
+  killable = false,
+  open = async () => undefined as void,
+  dispose = async () => undefined as void,
+} = {}) {
   const toHost: ((message: unknown) => void)[] = [];
   const fromHost: ((message: unknown) => void)[] = [];
   const exits: ((reason: string) => void)[] = [];
@@ -92,11 +100,14 @@ function fakeHost({ killable = false, dispose = async () => undefined as void } 
     { post: (message) => later(fromHost, message), onMessage: (listener) => toHost.push(listener) },
     async () => ({
       listBackends: async () => [],
-      open: async () => ({
-        info: { backend: 'cpu', inputs: [], outputs: [], runtime: 'fake' },
-        dispose,
-        run: (args) => new Promise((answer, fail) => runs.push({ args, answer, fail })),
-      }),
+      open: async () => {
+        await open();
+        return {
+          info: { backend: 'cpu', inputs: [], outputs: [], runtime: 'fake' },
+          dispose,
+          run: (args) => new Promise((answer, fail) => runs.push({ args, answer, fail })),
+        };
+      },
     }),
   );
   const channel: HostChannel = {
@@ -327,6 +338,39 @@ test('a queued call whose caller left never runs', async () => {
   expect(first.runs[1]?.args).toEqual([3]);
   first.runs[1]?.answer('three');
   await expect(last).resolves.toBe('three');
+});
+
+test('an abort rejects a call that runs at once, whatever its run does', async () => {
+  const { first, model } = await hostedModel();
+  const controller = new AbortController();
+  const running = model.run(1, { signal: controller.signal });
+  await until(() => first.runs.length === 1);
+  controller.abort(new Error('left'));
+  await expect(running).rejects.toThrow('left');
+});
+
+test('an abort of load() rejects at once, whatever the host does; it is ended when that is safe', async () => {
+  let opened: () => void = () => undefined;
+  const host = fakeHost({ open: () => new Promise((resolve) => (opened = resolve)) });
+  const controller = new AbortController();
+  const platform: Platform = { ...nodePlatform, openHost: async () => host.channel };
+  const loading = loadModel(platform, identityModel('float32'), {
+    signal: controller.signal,
+    onProgress: ({ phase }) => phase === 'open' && setImmediate(() => controller.abort(new Error('left'))),
+  });
+  await expect(loading).rejects.toThrow('left');
+  expect(host.terminated()).toBe(0);
+  opened();
+  await until(() => host.terminated() === 1);
+});
+
+test.each(['worker', 'process'] as const)('an abort while a host of kind %s opens leaves none behind', async (kind) => {
+  const before = new Set(await children());
+  const controller = new AbortController();
+  const opening = openHost({ kind, framework: 'onnxruntime', backends: ['cpu'], signal: controller.signal });
+  controller.abort(new Error('left'));
+  await expect(opening).rejects.toThrow('left');
+  while ((await children()).some((each) => !before.has(each)));
 });
 
 test('a host that keeps dying is opened again ever more slowly, and an answer resets that', async () => {
