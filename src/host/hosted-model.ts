@@ -134,8 +134,12 @@ export class HostedModel implements AsyncDisposable {
    * Runs the model. ONNX: an object of tensors by input name, answered with one of tensors by output name. TensorFlow.js:
    * the same, or a tensor, or an array of them. A pipeline: its input.
    *
+   * A host that died is replaced by reading the model again. A host that hangs is given up some time after a caller of the
+   * run that it is at has left, by its signal or its deadline: a run that somebody waits for may take as long as it takes.
+   *
    * @throws InputError where the inputs do not fit the model, InferenceError where it failed, HostError where its host
-   * did, DeadlineExceededError, ClosedError, the reason of `signal`. After each the model serves the next call.
+   * did, ModelLoadError or IdentityMismatchError where its host has to be replaced and the model's files are gone or have
+   * changed, DeadlineExceededError, ClosedError, the reason of `signal`. After each the model serves the next call.
    */
   async run(inputs: Portable, { parameters, transfer, ...options }: RunOptions = {}): Promise<any> {
     if (this.#closed !== undefined) throw new ClosedError();

@@ -1,4 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -62,6 +65,30 @@ test('a child process that died while this thread was busy rejects the run that 
   expect(Array.from(y.data)).toEqual([3]);
   await model.close();
   expect((await children()).filter((each) => !before.has(each))).toEqual([]);
+});
+
+test('a host is not replaced while the files of its model are gone, or are those of another', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'epochly-'));
+  const path = join(folder, 'model.onnx');
+  const x = tensor('float32', [1]);
+  for (const [change, code] of [
+    [() => rm(path), 'MODEL_LOAD'],
+    [() => writeFile(path, identityModel('float32', ['another'])), 'IDENTITY_MISMATCH'],
+  ] as const) {
+    await writeFile(path, identityModel('float32'));
+    const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+    const before = new Set(await children());
+    const model = await open(path, { host: 'process' });
+    await change();
+    const [pid] = (await children()).filter((each) => !before.has(each));
+    process.kill(pid as number, 'SIGKILL');
+    await expect(model.run({ x })).rejects.toMatchObject({ code: 'HOST_FAILED' });
+    await expect(model.run({ x })).rejects.toMatchObject({ code });
+    await expect(model.run({ x })).rejects.toMatchObject({ code: 'HOST_FAILED', cause: { code } });
+    await model.close();
+    expect((await children()).filter((each) => !before.has(each))).toEqual([]);
+  }
+  await rm(folder, { recursive: true });
 });
 
 test.each(['worker', 'process', 'inline'])(

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEpochly, load, tensor, unwrap } from 'epochly';
 import type { HostedModel, LoadOptions, LoadProgress, ModelSource, TensorType } from 'epochly';
@@ -133,17 +135,40 @@ describe.each(HOSTS)('in a host of kind %s', (host) => {
     await model.close();
   });
 
-  test('inputs are copied unless they are handed over', async () => {
-    const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+  test.each([0, 1, 2] as const)('at level %i inputs are copied unless they are handed over', async (maxLevel) => {
+    const { load: open } = createEpochly({ config: { maxLevel } });
     const model = await open(identityModel('float32'), { host });
     const input = tensor('float32', [1, 2]);
-    const answer = model.run({ x: input });
-    input.data[0] = 9;
-    expect(Array.from((await answer).y.data)).toEqual([1, 2]);
+    // Also those of the very first call, which may have to wait.
+    for (const value of [1, 2, 3]) {
+      input.data[0] = value;
+      const answer = model.run({ x: input });
+      input.data[0] = 9;
+      expect(Array.from((await answer).y.data)).toEqual([value, 2]);
+    }
     await model.run({ x: input }, { transfer: true });
     if (host !== 'process') expect(input.data.length).toBe(0);
     await model.close();
   });
+});
+
+test('the bytes that a model was loaded from are let go of when it is closed', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const megabytes = async (): Promise<number> => {
+    // Memory of buffers is freed some turns after its collection.
+    for (let i = 0; i < 3; i++) {
+      collect();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return process.memoryUsage().arrayBuffers / 2 ** 20;
+  };
+  const before = await megabytes();
+  const model = await load((await readFile(USE_LITE)).buffer);
+  expect((await megabytes()) - before).toBeGreaterThan(20);
+  await model.close();
+  expect((await megabytes()) - before).toBeLessThan(5);
+  expect(model.closed).toBe(true);
 });
 
 test.each<[ElementType & TensorType, unknown]>([
