@@ -11,14 +11,18 @@ import { endWithProcess } from './process-end.ts';
 
 /**
  * Opens a child process. It ends with its parent, in the middle of a run or, where the parent was killed, after it; like a
- * thread it keeps it alive only while it owes it an answer.
+ * thread it keeps it alive only while it owes it an answer. What a quiet one prints is nobody's to see.
  */
-export async function openProcess(framework: HostFramework): Promise<HostChannel> {
+export async function openProcess(
+  framework: HostFramework,
+  { quiet = false }: { readonly quiet?: boolean } = {},
+): Promise<HostChannel> {
   const entry = entryFile(new URL(/* webpackIgnore: true */ './process-entry.js', import.meta.url));
+  const output = quiet ? 'ignore' : 'inherit';
   const child = fork(entry, [framework], {
     // Structured clones, so that typed arrays and bigints arrive as they are.
     serialization: 'advanced',
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', output, output, 'ipc'],
     // Flags of the parent (a debugger's port, a test runner's loader) are not the child's.
     execArgv: [],
   });
