@@ -3,46 +3,22 @@
 import { abortReason, ConfigError, EpochlyError } from './errors.ts';
 import { BackendUnavailableError, IdentityMismatchError } from './model-errors.ts';
 import type { BackendAttempt } from './model-errors.ts';
+import { Emitter } from './events.ts';
 import type { HostFramework, HostKind } from './host/channel.ts';
 import { HostClient } from './host/host-client.ts';
 import { HostedModel } from './host/hosted-model.ts';
 import type { OpenedHost } from './host/hosted-model.ts';
+import { checkOptions } from './host/load-options.ts';
+import type { LoadOptions } from './host/load-options.ts';
 import type { LoadProgress, ModelFiles } from './host/model-files.ts';
-import { isTransformersSource } from './host/model-sources.ts';
+import { isTransformersSource, takeSource } from './host/model-sources.ts';
 import type { ModelSource } from './host/model-sources.ts';
 import type { Backend, Platform } from './platform.ts';
-import type { Portable } from './portable.ts';
 
 export { hostedAdapter } from './adapters/hosted.ts';
+export type { LoadOptions } from './host/load-options.ts';
 export type { ModelSource, TransformersSource } from './host/model-sources.ts';
 
-/** Options of `load()`. */
-export interface LoadOptions {
-  /**
-   * Where to run: one backend, or several of which the first that opens is taken. Default 'auto': the reference, which is
-   * the CPU in Node and WebAssembly in browsers. A backend that is named is the caller's choice, and is reported as
-   * unproven.
-   */
-  readonly backend?: Backend | 'auto' | readonly Backend[] | undefined;
-  /**
-   * Where the model lives: 'worker' (a Web Worker, or a worker thread), 'process' (a child process; Node only), 'inline'
-   * (in this thread, which it blocks while it runs). Default 'auto': a worker, in place where none opens.
-   */
-  readonly host?: HostKind | 'auto' | undefined;
-  /** The model's SHA-256 (hexadecimal); anything else is an IdentityMismatchError. */
-  readonly expectedHash?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Options of the framework, as plain data: onnxruntime's SessionOptions, those of a transformers.js pipeline. */
-  readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
-  /** Browsers: the folder of the package's worker files. Default: `workers/` beside the running module. */
-  readonly workerUrl?: string | undefined;
-  /** Browsers: the folder of the runtimes' .wasm files. Default: `assets/` beside the worker files' folder. */
-  readonly assetsUrl?: string | undefined;
-}
-
-const BACKENDS: readonly Backend[] = ['webgpu', 'webgl', 'webnn', 'wasm', 'cuda', 'tensorrt', 'dml', 'coreml', 'cpu'];
-const HOSTS: readonly (HostKind | 'auto')[] = ['auto', 'worker', 'process', 'inline'];
 const FRAMEWORKS: Readonly<Record<ModelFiles['format'], HostFramework>> = {
   onnx: 'onnxruntime',
   'tfjs-layers': 'tfjs',
@@ -51,7 +27,7 @@ const FRAMEWORKS: Readonly<Record<ModelFiles['format'], HostFramework>> = {
 };
 
 /**
- * @throws ConfigError naming a wrong option, ModelLoadError, IdentityMismatchError, MissingPeerError where the framework is
+ * @throws ConfigError naming a wrong option, UnsupportedModelError for what is no source of a model, ModelLoadError, IdentityMismatchError, MissingPeerError where the framework is
  * not installed, BackendUnavailableError, the reason of `signal`.
  */
 export async function loadModel(
@@ -60,9 +36,12 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<HostedModel> {
   checkOptions(options);
-  options.signal?.throwIfAborted();
-  const source = snapshot(given);
-  const { signal, onProgress, frameworkOptions } = options;
+  const source = takeSource(given);
+  const { signal, frameworkOptions } = options;
+  signal?.throwIfAborted();
+  const progress = new Emitter<LoadProgress>();
+  if (options.onProgress !== undefined) progress.event(options.onProgress);
+  const onProgress = (each: LoadProgress): void => progress.emit(each);
   const read = (how: Pick<LoadOptions, 'signal' | 'onProgress'>): Promise<ModelFiles> =>
     platform.readModel(source, { ...how, frameworkOptions });
 
@@ -78,8 +57,11 @@ export async function loadModel(
     task: isTransformersSource(source) ? source.task : undefined,
     candidates: candidatesOf(platform, framework, options.backend),
     named: options.backend !== undefined && options.backend !== 'auto',
-    options,
+    options: { ...options, onProgress },
   };
+  const variant = JSON.stringify([opening.task, frameworkOptions], (_key, value: unknown) =>
+    typeof value === 'bigint' ? `${value}n` : value,
+  );
   const first = await openOnFirst(opening, files);
   const reopen = async (): Promise<OpenedHost> => {
     const again = await read({});
@@ -96,9 +78,6 @@ export async function loadModel(
       again,
     );
   };
-  const variant = JSON.stringify([opening.task, frameworkOptions], (_key, value: unknown) =>
-    typeof value === 'bigint' ? `${value}n` : value,
-  );
   return new HostedModel({ framework, identity, variant, clock: platform.clock, first, reopen });
 }
 
@@ -167,7 +146,9 @@ async function openOn(
       notes.push(`${backend} is emulated on the CPU (${info.device ?? 'no GPU'}): it is slow.`);
     return { client, info, warnings: notes };
   } catch (error) {
-    await client.retire();
+    const retired = client.retire();
+    // One that is being opened may not be ended before it is open: who has left does not wait for that.
+    if (signal?.aborted !== true) await retired;
     throw error;
   }
 }
@@ -207,38 +188,4 @@ function candidatesOf(
 ): readonly Backend[] {
   if (given === 'auto') return referenceOf(platform, framework);
   return typeof given === 'string' ? [given] : given;
-}
-
-/** Bytes are the caller's to change; the model may have to be opened from them again. */
-function snapshot(source: ModelSource): ModelSource {
-  if (source instanceof ArrayBuffer) return source.slice(0);
-  return ArrayBuffer.isView(source) ? new Uint8Array(source) : source;
-}
-
-function checkOptions({ backend = 'auto', host = 'auto', expectedHash, frameworkOptions }: LoadOptions): void {
-  for (const each of Array.isArray(backend) ? backend : [backend]) {
-    if (each !== 'auto' && !BACKENDS.includes(each as Backend)) {
-      throw new ConfigError(
-        'backend',
-        `There is no backend ${JSON.stringify(each)}. There are ${BACKENDS.join(', ')}, and 'auto'.`,
-      );
-    }
-    if (each === 'auto' && Array.isArray(backend)) {
-      throw new ConfigError('backend', "'auto' stands alone: a list names the backends to try, in order.");
-    }
-  }
-  if (Array.isArray(backend) && backend.length === 0) {
-    throw new ConfigError('backend', 'The list of backends is empty. Name at least one, or use "auto".');
-  }
-  if (!HOSTS.includes(host))
-    throw new ConfigError('host', `There is no host ${JSON.stringify(host)}. There are ${HOSTS.join(', ')}.`);
-  if (expectedHash !== undefined && !/^[0-9a-f]{64}$/i.test(expectedHash)) {
-    throw new ConfigError(
-      'expectedHash',
-      `The expected hash is a SHA-256 in 64 hexadecimal digits, not ${JSON.stringify(expectedHash)}.`,
-    );
-  }
-  if (frameworkOptions !== undefined && (typeof frameworkOptions !== 'object' || frameworkOptions === null)) {
-    throw new ConfigError('frameworkOptions', 'The framework’s options are an object of plain data.');
-  }
 }

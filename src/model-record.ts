@@ -71,7 +71,8 @@ export class ModelRecord implements ProxyBehaviour {
   ): Promise<unknown> {
     this.#calls++;
     const startedAt = this.#parts.platform.clock.now();
-    const { call, options } = this.#split({ entryPoint, args }, viewOptions);
+    const { call: given, options } = this.#split({ entryPoint, args }, viewOptions);
+    const call = this.#loading === undefined ? given : this.#keep(given, options);
     const context = options.context ?? this.#parts.platform.currentContext();
     let source: AnswerSource | undefined;
     let error: unknown;
@@ -125,6 +126,16 @@ export class ModelRecord implements ProxyBehaviour {
     return split === undefined
       ? { call, options: viewOptions }
       : { call: split.call, options: { ...viewOptions, ...split.options } };
+  }
+
+  /**
+   * A call that has to wait before anything reads it, as it is now: a model that takes the call's arguments, and not
+   * those that its method was called with, gets them as they were then, whatever their owner does to them meanwhile.
+   */
+  #keep(call: ModelCall, { transfer }: CallOptions): ModelCall {
+    const adapter: Partial<InferenceAdapter> = this.#detection;
+    if (adapter.invoke === undefined || adapter.retain === undefined || transfer === true) return call;
+    return adapter.retain(this.#model, call);
   }
 
   /**

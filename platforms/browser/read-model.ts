@@ -1,9 +1,9 @@
 /** @module Reads models in browsers: URLs, Blobs, bytes. */
 
-import { urlReader } from '../../src/host/fetch-model.ts';
+import { parseAddress, urlReader } from '../../src/host/fetch-model.ts';
 import type { ModelFiles, ReadOptions } from '../../src/host/model-files.ts';
 import {
-  bytesReader,
+  contentReader,
   collectModelFiles,
   collectTransformersFiles,
   isTransformersSource,
@@ -21,9 +21,9 @@ export async function readModel(source: ModelSource, options: ReadOptions): Prom
   if (typeof source === 'string' || source instanceof URL) {
     return collectModelFiles(urlReader(absolute(source), options), sha256);
   }
-  return collectModelFiles(await bytesReader(source), sha256);
+  return collectModelFiles(await contentReader(source), sha256);
 }
 
 function absolute(address: string | URL): string {
-  return new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+  return parseAddress(address, globalThis.document?.baseURI ?? globalThis.location?.href).href;
 }

@@ -6,10 +6,10 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { abortReason } from '../../src/errors.ts';
 import { ModelLoadError } from '../../src/model-errors.ts';
-import { isHttp, urlReader } from '../../src/host/fetch-model.ts';
+import { isFetched, urlReader } from '../../src/host/fetch-model.ts';
 import type { ModelFiles, ReadOptions } from '../../src/host/model-files.ts';
 import {
-  bytesReader,
+  contentReader,
   collectModelFiles,
   collectTransformersFiles,
   isTransformersSource,
@@ -20,7 +20,7 @@ import { digest } from './digest.ts';
 export async function readModel(source: ModelSource, options: ReadOptions): Promise<ModelFiles> {
   if (isTransformersSource(source)) {
     const folder = source.model instanceof URL ? source.model.href : source.model;
-    const reader = isHttp(folder)
+    const reader = isFetched(folder)
       ? urlReader(folder.endsWith('/') ? folder : `${folder}/`, options)
       : folderReader(folder, options);
     return collectTransformersFiles(reader, digest, options.frameworkOptions);
@@ -34,13 +34,27 @@ async function readerOf(
 ): Promise<SourceReader> {
   if (typeof source === 'string' || source instanceof URL) {
     const address = String(source);
-    return isHttp(address) ? urlReader(address, options) : fileReader(toPath(address), options);
+    return isFetched(address) ? urlReader(address, options) : fileReader(toPath(address), options);
   }
-  return bytesReader(source);
+  return contentReader(source);
 }
 
+/** @throws ModelLoadError for an address that is of no file here. */
 function toPath(address: string): string {
-  return resolve(address.startsWith('file:') ? fileURLToPath(address) : address);
+  if (/^file:/i.test(address)) {
+    try {
+      return fileURLToPath(address);
+    } catch (cause) {
+      throw new ModelLoadError(`${address} is the address of no file here: ${(cause as Error).message}.`, { cause });
+    }
+  }
+  // A scheme of one letter is a drive of Windows.
+  if (/^[a-z][a-z\d+.-]+:\/\//i.test(address)) {
+    throw new ModelLoadError(
+      `${address} cannot be read: an address begins with http:, https:, file:, data: or blob:, and anything else is a path.`,
+    );
+  }
+  return resolve(address);
 }
 
 function fileReader(path: string, options: ReadOptions): SourceReader {

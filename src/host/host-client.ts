@@ -17,6 +17,12 @@ export interface RequestOptions {
   readonly transfer?: readonly ArrayBuffer[] | undefined;
 }
 
+/** The host turned to the next request, or the caller of one has left. */
+export interface HostTurn {
+  /** Milliseconds that the run took in the host which it has answered, if that is what it did. */
+  readonly ranMs?: number | undefined;
+}
+
 const times = new WeakMap<object, number>();
 
 /** Milliseconds that the host took for an answer, the way there and back left out; undefined of anything else. */
@@ -34,19 +40,22 @@ export class HostClient {
   readonly channel: HostChannel;
   /** Fires once, when the host is gone or given up. */
   readonly onFailed: Emitter<HostError>['event'];
+  readonly onTurn: Emitter<HostTurn>['event'];
+  readonly #turns = new Emitter<HostTurn>();
   readonly #failures = new Emitter<HostError>();
   /** Requests whose callers wait for an answer. */
   readonly #pending = new Map<number, Pending>();
-  /** Requests that the host has not answered, their callers waiting or not. */
-  readonly #unanswered = new Set<number>();
+  /** Requests that the host has not answered, their callers waiting or not, in their order: it is at the first. */
+  readonly #unanswered = new Map<number, HostOperation>();
   #lastId = 0;
-  #answers = 0;
   #failure: HostError | undefined;
   #onIdle: (() => void) | undefined;
+  #retired: Promise<void> | undefined;
 
   constructor(channel: HostChannel) {
     this.channel = channel;
     this.onFailed = this.#failures.event;
+    this.onTurn = this.#turns.event;
     channel.onMessage((message) => this.#receive(message as HostReply));
     channel.onExit((reason) => {
       // It owes nobody an answer any more: nothing is to be waited for before it is ended.
@@ -56,9 +65,10 @@ export class HostClient {
     });
   }
 
-  /** How many answers came so far: a host that is busy for long but answers others is not hung. */
-  get answers(): number {
-    return this.#answers;
+  /** The request that the host is at, where its caller has left; undefined where it waits, or the host is idle. */
+  get abandoned(): number | undefined {
+    const [current] = this.#unanswered.keys();
+    return current === undefined || this.#pending.has(current) ? undefined : current;
   }
 
   get isIdle(): boolean {
@@ -78,11 +88,12 @@ export class HostClient {
       const onAbort = (): void => {
         this.#pending.delete(id);
         this.channel.post({ type: 'cancel', id });
+        this.#turns.emit({});
         reject(abortReason(signal as AbortSignal));
       };
       const stopListening = (): void => signal?.removeEventListener('abort', onAbort);
       this.channel.post({ type, id, body }, transfer);
-      this.#unanswered.add(id);
+      this.#unanswered.set(id, type);
       this.#pending.set(id, {
         resolve: (answer) => {
           stopListening();
@@ -108,7 +119,11 @@ export class HostClient {
   }
 
   /** Ends the host; one that must not be ended while it runs, once it has run. */
-  async retire(): Promise<void> {
+  retire(): Promise<void> {
+    return (this.#retired ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
     if (!this.channel.killable && !this.isIdle) await this.#idle();
     await this.channel.terminate();
   }
@@ -118,7 +133,7 @@ export class HostClient {
   }
 
   #receive(reply: HostReply): void {
-    this.#answers++;
+    const type = this.#unanswered.get(reply.id);
     this.#unanswered.delete(reply.id);
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
@@ -129,6 +144,7 @@ export class HostClient {
       if (tookMs !== undefined && typeof answer === 'object' && answer !== null) times.set(answer, tookMs);
       pending?.resolve(answer);
     }
+    this.#turns.emit({ ranMs: type === 'run' && 'answer' in reply ? reply.tookMs : undefined });
     if (this.isIdle) this.#onIdle?.();
   }
 }

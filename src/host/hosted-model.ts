@@ -12,6 +12,7 @@ import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
 import { copyTime, timeInHost } from './host-client.ts';
+import { HangWatch } from './hang-watch.ts';
 import type { HostClient } from './host-client.ts';
 import type { RuntimeModelInfo } from './runtime.ts';
 
@@ -54,8 +55,6 @@ export interface HostedModelParts {
   readonly reopen: () => Promise<OpenedHost>;
 }
 
-/** How long a host may answer nothing, once a call's deadline has passed in it, before it is taken for hung. */
-const HANG_GRACE_MS = 5000;
 /** Waits before a host that keeps failing is opened again; the last one repeats. */
 const BACKOFF_MS = [0, 1000, 2000, 4000, 8000, 16_000, 30_000] as const;
 
@@ -72,7 +71,9 @@ export class HostedModel implements AsyncDisposable {
   readonly #replacements = new Emitter<HostError>();
   readonly #variant: string;
   readonly #clock: Clock;
-  readonly #reopen: () => Promise<OpenedHost>;
+  readonly #hangs: HangWatch;
+  /** Until the model is closed: it may hold the model's bytes. */
+  #reopen: (() => Promise<OpenedHost>) | undefined;
   /** The host that is open, or being opened; rejects where that failed. */
   #host: Promise<OpenedHost>;
   /** The host whose answers count; undefined while it is being replaced. */
@@ -92,6 +93,7 @@ export class HostedModel implements AsyncDisposable {
     this.onHostReplaced = this.#replacements.event;
     this.#variant = variant;
     this.#clock = clock;
+    this.#hangs = new HangWatch(clock);
     this.#reopen = reopen;
     this.#last = first;
     this.#host = this.#adopt(first);
@@ -132,8 +134,12 @@ export class HostedModel implements AsyncDisposable {
    * Runs the model. ONNX: an object of tensors by input name, answered with one of tensors by output name. TensorFlow.js:
    * the same, or a tensor, or an array of them. A pipeline: its input.
    *
+   * A host that died is replaced by reading the model again. A host that hangs is given up some time after a caller of the
+   * run that it is at has left, by its signal or its deadline: a run that somebody waits for may take as long as it takes.
+   *
    * @throws InputError where the inputs do not fit the model, InferenceError where it failed, HostError where its host
-   * did, DeadlineExceededError, ClosedError, the reason of `signal`. After each the model serves the next call.
+   * did, ModelLoadError or IdentityMismatchError where its host has to be replaced and the model's files are gone or have
+   * changed, DeadlineExceededError, ClosedError, the reason of `signal`. After each the model serves the next call.
    */
   async run(inputs: Portable, { parameters, transfer, ...options }: RunOptions = {}): Promise<any> {
     if (this.#closed !== undefined) throw new ClosedError();
@@ -152,10 +158,6 @@ export class HostedModel implements AsyncDisposable {
         const { client } = this.#open ?? (await this.#current());
         used = client;
         signal?.throwIfAborted();
-        const answersBefore = client.answers;
-        signal?.addEventListener('abort', () => {
-          if (EpochlyError.isInstance(signal.reason, 'DEADLINE_EXCEEDED')) this.#watchForHang(client, answersBefore);
-        });
         const answer = await client.request('run', args, {
           signal,
           transfer: transfer === true ? [...portableBuffers(args)] : undefined,
@@ -184,7 +186,11 @@ export class HostedModel implements AsyncDisposable {
     return timeInHost(answer);
   }
 
-  /** Lets calls in flight finish, then ends the host. Later calls throw ClosedError. Closing twice is fine. */
+  /**
+   * Lets calls in flight finish, then ends the host. Later calls throw ClosedError. Closing twice is fine. A run that its
+   * caller has left is not waited for where its host can be killed, and elsewhere no longer than it takes to say that it
+   * hangs.
+   */
   close(): Promise<void> {
     return (this.#closed ??= this.#drainAndEnd());
   }
@@ -195,15 +201,27 @@ export class HostedModel implements AsyncDisposable {
 
   async #drainAndEnd(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
+    this.#reopen = undefined;
     const opened = await this.#host.catch(() => undefined);
-    if (opened === undefined) return;
-    await opened.client.request('close', undefined).catch(() => undefined);
-    await opened.client.retire();
+    if (opened !== undefined) await this.#end(opened.client);
+  }
+
+  /** Ends a host from which nobody expects an answer any more. */
+  async #end(client: HostClient): Promise<void> {
+    // What can be ended at any time takes all that is in it along.
+    if (client.channel.killable) return client.retire();
+    const giveUp = (): void => client.fail(new HostError("The model's host did not close: it hangs."));
+    const timer = this.#clock.after(this.#hangs.graceMs(client), giveUp);
+    await client.request('close', undefined).catch(() => undefined);
+    timer[Symbol.dispose]();
+    // One that was given up is ended once it has run, which may be never.
+    if (client.isIdle) await client.retire();
   }
 
   async #adopt(opened: OpenedHost): Promise<OpenedHost> {
     this.#open = opened;
     this.#last = opened;
+    this.#hangs.watch(opened.client);
     opened.client.onFailed((error) => this.#replace(opened, error));
     return opened;
   }
@@ -221,6 +239,7 @@ export class HostedModel implements AsyncDisposable {
   }
 
   async #openAgain(error: HostError): Promise<OpenedHost> {
+    if (this.#reopen === undefined) throw new ClosedError();
     const opened = await this.#reopen();
     if (this.#closed !== undefined) return opened;
     await this.#adopt(opened);
@@ -247,18 +266,5 @@ export class HostedModel implements AsyncDisposable {
       this.#host = again;
       return again;
     }
-  }
-
-  /** A deadline passed: if the host answers nobody for a while from now on, it hangs. */
-  #watchForHang(client: HostClient, answersBefore: number): void {
-    this.#clock.after(HANG_GRACE_MS, () => {
-      if (client.isIdle || client !== this.#open?.client) return;
-      if (client.answers > answersBefore) return this.#watchForHang(client, client.answers);
-      client.fail(
-        new HostError(
-          `The model's host has not answered for ${HANG_GRACE_MS} ms past a call's deadline: it hangs. It is being replaced.`,
-        ),
-      );
-    });
   }
 }

@@ -1,5 +1,6 @@
 /** @module From where a model is to which files it is made of, and their hash. What reads them is the platform's. */
 
+import { UnsupportedModelError } from '../errors.ts';
 import { ModelLoadError } from '../model-errors.ts';
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
@@ -15,8 +16,8 @@ export interface TransformersSource {
   readonly model: string | URL;
 }
 
-/** A path (Node), a URL, or the file's content. */
-export type ModelSource = string | URL | ArrayBuffer | Uint8Array | Blob | TransformersSource;
+/** A path (Node), a URL, or the file's content. Content is kept for as long as the model is open, to open it again. */
+export type ModelSource = string | URL | ArrayBuffer | ArrayBufferView | Blob | TransformersSource;
 
 /** Reads one model's files; made by the platform for one source. */
 export interface SourceReader {
@@ -34,6 +35,46 @@ type Digest = (bytes: Uint8Array) => MaybePromise<string>;
 
 export function isTransformersSource(source: unknown): source is TransformersSource {
   return typeof source === 'object' && source !== null && typeof (source as { task?: unknown }).task === 'string';
+}
+
+/**
+ * The source as it is now: bytes are copied, for they are the caller's to change.
+ * @throws UnsupportedModelError for what is none; ModelLoadError for an empty path or address.
+ */
+export function takeSource(source: unknown): ModelSource {
+  if (isTransformersSource(source)) {
+    if (isAddress(source.model)) return { task: source.task, model: String(source.model) };
+    throw new UnsupportedModelError(
+      `load({ task: ${JSON.stringify(source.task)} }) names no model: give the path or the address of its folder as \`model\`.`,
+    );
+  }
+  if (isAddress(source)) return String(source);
+  if (isBlob(source)) return source;
+  if (ArrayBuffer.isView(source)) return bytesOf(source.buffer, source.byteOffset, source.byteLength);
+  const tag = tagOf(source);
+  if (/^(Shared)?ArrayBuffer$/.test(tag)) return bytesOf(source as ArrayBufferLike);
+  throw new UnsupportedModelError(
+    `load() was given ${source == null ? String(source) : `a value of type ${tag}`}, which is no source of a model. It takes a path or an address (a string or a URL), the content of a file (an ArrayBuffer, a typed array, a Blob), or { task, model } for transformers.js. A model that is open already is for wrap().`,
+  );
+}
+
+function isAddress(value: unknown): value is string | URL {
+  if (value === '') throw new ModelLoadError('The path or address of the model is empty.');
+  return typeof value === 'string' || tagOf(value) === 'URL';
+}
+
+function isBlob(value: unknown): value is Blob {
+  return /^(Blob|File)$/.test(tagOf(value));
+}
+
+/** By this, and not by its class, a value is known that comes from another realm. */
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
+/** A copy, also of elements of other sizes and of shared memory. */
+function bytesOf(buffer: ArrayBufferLike, offset?: number, length?: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer, offset, length).slice();
 }
 
 /** Reads a single-file model and all it refers to: external data of an ONNX file, weight shards of a model.json. */
@@ -138,19 +179,24 @@ function firstCharacter(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes.subarray(0, 64)).trimStart().charAt(0);
 }
 
-/** A model whose bytes the caller gave: a single file, with nothing beside it. */
-export async function bytesReader(content: ArrayBuffer | Uint8Array | Blob): Promise<SourceReader> {
+/** A model whose content the caller gave: a single file, with nothing beside it. */
+export async function contentReader(content: ArrayBuffer | ArrayBufferView | Blob): Promise<SourceReader> {
   const source = 'the model that was given as bytes';
   return {
     source,
     name: '',
     // A copy: the bytes are handed over to a host.
-    readMain: async () => new Uint8Array(content instanceof Blob ? await content.arrayBuffer() : content).slice(),
-    read: () =>
-      Promise.reject(
-        new ModelLoadError(
-          `${source} refers to files beside it, which bytes do not have. Load it from a path or a URL.`,
-        ),
-      ),
+    async readMain() {
+      if (ArrayBuffer.isView(content)) return bytesOf(content.buffer, content.byteOffset, content.byteLength);
+      return isBlob(content) ? new Uint8Array(await content.arrayBuffer()) : bytesOf(content);
+    },
+    read: () => Promise.reject(nothingBeside(source)),
   };
+}
+
+/** What a source is refused with that is one file, and refers to others. */
+export function nothingBeside(source: string): ModelLoadError {
+  return new ModelLoadError(
+    `${source} refers to files beside it, of which there are none. Load it from a path, or from an address that begins with http: or https:.`,
+  );
 }

@@ -1,15 +1,26 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { CallOptions } from '../../src/call.ts';
+import { HangWatch } from '../../src/host/hang-watch.ts';
 import { HostClient } from '../../src/host/host-client.ts';
 import { HostedModel } from '../../src/host/hosted-model.ts';
 import type { OpenedHost } from '../../src/host/hosted-model.ts';
+import type { HostReply } from '../../src/host/protocol.ts';
 import { serveHost } from '../../src/host/serve.ts';
 import type { HostChannel } from '../../src/host/channel.ts';
+import { loadModel } from '../../src/load.ts';
+import type { Platform } from '../../src/platform.ts';
 import type { Portable } from '../../src/portable.ts';
 import { createEpochly, tensor } from 'epochly';
+import { openHost } from '../../dist/platforms/node/host/open-host.js';
+import { nodePlatform } from '../../platforms/node/platform.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
+import type { FakeClock } from '../helpers/fake-clock.ts';
 import { identityModel } from '../helpers/onnx-builder.ts';
 
 /** Children of this process, by id. */
@@ -37,6 +48,49 @@ test('a killed child process rejects what was in flight, is replaced, and leaves
   expect((await children()).filter((each) => !before.has(each))).toEqual([]);
 });
 
+test('a child process that died while this thread was busy rejects the run that came too late, and is replaced', async () => {
+  const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+  const before = new Set(await children());
+  const model = await open(identityModel('float32'), { host: 'process' });
+  const [pid] = (await children()).filter((each) => !before.has(each));
+  process.kill(pid as number, 'SIGKILL');
+  // Nothing of this thread's event loop has run between its death and the next call.
+  const state = (): string => execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
+  while (!state().startsWith('Z'));
+  const late = [1, 2].map((value) => model.run({ x: tensor('float32', [value]) }));
+  for (const each of await Promise.allSettled(late)) {
+    expect(each).toMatchObject({ status: 'rejected', reason: { code: 'HOST_FAILED' } });
+  }
+  const { y } = await model.run({ x: tensor('float32', [3]) });
+  expect(Array.from(y.data)).toEqual([3]);
+  await model.close();
+  expect((await children()).filter((each) => !before.has(each))).toEqual([]);
+});
+
+test('a host is not replaced while the files of its model are gone, or are those of another', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'epochly-'));
+  const path = join(folder, 'model.onnx');
+  const x = tensor('float32', [1]);
+  for (const [change, code] of [
+    [() => rm(path), 'MODEL_LOAD'],
+    [() => writeFile(path, identityModel('float32', ['another'])), 'IDENTITY_MISMATCH'],
+  ] as const) {
+    await writeFile(path, identityModel('float32'));
+    const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+    const before = new Set(await children());
+    const model = await open(path, { host: 'process' });
+    await change();
+    const [pid] = (await children()).filter((each) => !before.has(each));
+    process.kill(pid as number, 'SIGKILL');
+    await expect(model.run({ x })).rejects.toMatchObject({ code: 'HOST_FAILED' });
+    await expect(model.run({ x })).rejects.toMatchObject({ code });
+    await expect(model.run({ x })).rejects.toMatchObject({ code: 'HOST_FAILED', cause: { code } });
+    await model.close();
+    expect((await children()).filter((each) => !before.has(each))).toEqual([]);
+  }
+  await rm(folder, { recursive: true });
+});
+
 test.each(['worker', 'process', 'inline'])(
   'a program that leaves a model open in a host of kind %s ends by itself',
   async (host) => {
@@ -57,7 +111,11 @@ test.each(['worker', 'process', 'inline'])(
 );
 
 /** A host whose runs the test answers, or does not. */
-function fakeHost() {
+function fakeHost({
+  killable = false,
+  open = async () => undefined as void,
+  dispose = async () => undefined as void,
+} = {}) {
   const toHost: ((message: unknown) => void)[] = [];
   const fromHost: ((message: unknown) => void)[] = [];
   const exits: ((reason: string) => void)[] = [];
@@ -69,16 +127,19 @@ function fakeHost() {
     { post: (message) => later(fromHost, message), onMessage: (listener) => toHost.push(listener) },
     async () => ({
       listBackends: async () => [],
-      open: async () => ({
-        info: { backend: 'cpu', inputs: [], outputs: [], runtime: 'fake' },
-        dispose: async () => undefined,
-        run: (args) => new Promise((answer, fail) => runs.push({ args, answer, fail })),
-      }),
+      open: async () => {
+        await open();
+        return {
+          info: { backend: 'cpu', inputs: [], outputs: [], runtime: 'fake' },
+          dispose,
+          run: (args) => new Promise((answer, fail) => runs.push({ args, answer, fail })),
+        };
+      },
     }),
   );
   const channel: HostChannel = {
     kind: 'worker',
-    killable: false,
+    killable,
     post: (message) => later(toHost, message),
     onMessage: (listener) => fromHost.push(listener),
     onExit: (listener) => exits.push(listener),
@@ -108,10 +169,13 @@ async function openFake(host: ReturnType<typeof fakeHost>): Promise<OpenedHost> 
   return { client, info, report };
 }
 
-async function hostedModel(reopen?: () => Promise<OpenedHost>) {
+async function hostedModel(
+  reopen?: () => Promise<OpenedHost>,
+  options: { killable?: boolean; dispose?: () => Promise<void> } = {},
+) {
   const clock = createFakeClock();
-  const first = fakeHost();
-  const second = fakeHost();
+  const first = fakeHost(options);
+  const second = fakeHost(options);
   const model = new HostedModel({
     framework: 'onnxruntime',
     identity: 'sha',
@@ -128,41 +192,162 @@ async function until(condition: () => boolean): Promise<void> {
   expect(condition()).toBe(true);
 }
 
-test('a host that hangs past a deadline is replaced; one that must not be killed is ended only when it has answered', async () => {
-  const { clock, first, second, model } = await hostedModel();
-  const late = model.run(1, { deadlineMs: 100 });
+const LEAVES: [how: string, leave: (clock: FakeClock) => CallOptions, code: object][] = [
+  ['deadline', () => ({ deadlineMs: 100 }), { code: 'DEADLINE_EXCEEDED' }],
+  [
+    'signal',
+    (clock) => {
+      const controller = new AbortController();
+      clock.after(100, () => controller.abort(new Error('left')));
+      return { signal: controller.signal };
+    },
+    { message: 'left' },
+  ],
+];
+
+describe.each(LEAVES)('a run that its caller has left by a %s, and that does not end,', (_how, leave, reason) => {
+  test('ends a host that may be killed; who waits behind it is told, and the next is served by another', async () => {
+    const { clock, first, second, model } = await hostedModel(undefined, { killable: true });
+    const left = model.run(1, leave(clock));
+    const other = model.run(2);
+    await until(() => first.runs.length === 1);
+    clock.advance(100);
+    await expect(left).rejects.toMatchObject(reason);
+    clock.advance(9999);
+    expect(first.terminated()).toBe(0);
+    const replaced = new Promise((resolve) => model.onHostReplaced(resolve));
+    clock.advance(1);
+    await expect(other).rejects.toMatchObject({ code: 'HOST_FAILED', message: expect.stringContaining('hangs') });
+    expect(first.terminated()).toBe(1);
+    await replaced;
+    const next = model.run(3);
+    await until(() => second.runs.length === 1);
+    second.runs[0]?.answer('fine');
+    await expect(next).resolves.toBe('fine');
+  });
+
+  test('has a host that must not be killed ended once it has answered', async () => {
+    const { clock, first, second, model } = await hostedModel();
+    const left = model.run(1, leave(clock));
+    const other = model.run(2);
+    await until(() => first.runs.length === 1);
+    clock.advance(100);
+    await expect(left).rejects.toMatchObject(reason);
+    clock.advance(59_999);
+    const replaced = new Promise((resolve) => model.onHostReplaced(resolve));
+    clock.advance(1);
+    await expect(other).rejects.toMatchObject({ code: 'HOST_FAILED' });
+    await replaced;
+    const next = model.run(3);
+    await until(() => second.runs.length === 1);
+    second.runs[0]?.answer('fine');
+    await expect(next).resolves.toBe('fine');
+    expect(first.terminated()).toBe(0);
+    first.runs[0]?.answer('too late');
+    await until(() => first.runs.length === 2);
+    first.runs[1]?.answer('too late');
+    await until(() => first.terminated() === 1);
+  });
+
+  test('does not keep close() from ending a host that may be killed', async () => {
+    const { clock, first, model } = await hostedModel(undefined, { killable: true });
+    const left = model.run(1, leave(clock));
+    await until(() => first.runs.length === 1);
+    clock.advance(100);
+    await expect(left).rejects.toMatchObject(reason);
+    await model.close();
+    expect(first.terminated()).toBe(1);
+  });
+
+  test('keeps close() waiting no longer than it takes to tell', async () => {
+    const { clock, first, model } = await hostedModel();
+    const left = model.run(1, leave(clock));
+    await until(() => first.runs.length === 1);
+    clock.advance(100);
+    await expect(left).rejects.toMatchObject(reason);
+    const closed = model.close();
+    await clock.run(60_000);
+    await closed;
+    expect(first.terminated()).toBe(0);
+    first.runs[0]?.answer('too late');
+    await until(() => first.terminated() === 1);
+  });
+});
+
+test('a run that somebody waits for may take as long as it takes, whoever behind it loses patience', async () => {
+  const { clock, first, model } = await hostedModel(undefined, { killable: true });
+  const patient = model.run(1);
+  await until(() => first.runs.length === 1);
+  const hasty = model.run(2, { deadlineMs: 100 });
+  clock.advance(100);
+  await expect(hasty).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  await clock.run(3_600_000);
+  expect(first.terminated()).toBe(0);
+  first.runs[0]?.answer('at last');
+  await expect(patient).resolves.toBe('at last');
+});
+
+test('a run that ends after all, however late, is no reason to end those behind it', async () => {
+  const { clock, first, model } = await hostedModel(undefined, { killable: true });
+  const left = model.run(1, { deadlineMs: 100 });
   const other = model.run(2);
   await until(() => first.runs.length === 1);
   clock.advance(100);
-  await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-  clock.advance(4999);
-  const replaced = new Promise((resolve) => model.onHostReplaced(resolve));
-  clock.advance(1);
-  await expect(other).rejects.toMatchObject({ code: 'HOST_FAILED', message: expect.stringContaining('hangs') });
-  await replaced;
-  const next = model.run(3);
-  await until(() => second.runs.length === 1);
-  second.runs[0]?.answer('fine');
-  await expect(next).resolves.toBe('fine');
-  expect(first.terminated()).toBe(0);
-  first.runs[0]?.answer('too late');
+  await expect(left).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  clock.advance(9999);
+  first.runs[0]?.answer('late');
   await until(() => first.runs.length === 2);
-  first.runs[1]?.answer('too late');
+  clock.advance(3_600_000);
+  first.runs[1]?.answer('in order');
+  await expect(other).resolves.toBe('in order');
+});
+
+test('a run is taken for hung only once it has gone on far longer than those before it', async () => {
+  const clock = createFakeClock();
+  const replies: ((reply: HostReply) => void)[] = [];
+  let terminated = 0;
+  const client = new HostClient({
+    kind: 'process',
+    killable: true,
+    post: () => undefined,
+    onMessage: (listener) => replies.push(listener),
+    onExit: () => undefined,
+    terminate: () => void terminated++,
+  });
+  const reply = (message: HostReply): void => replies.forEach((each) => each(message));
+  new HangWatch(clock).watch(client);
+  const run = client.request('run', []);
+  reply({ id: 1, answer: 'slow', tookMs: 30_000 });
+  await run;
+  const controller = new AbortController();
+  const left = client.request('run', [], { signal: controller.signal });
+  controller.abort(new Error('left'));
+  await expect(left).rejects.toThrow('left');
+  clock.advance(119_999);
+  expect(terminated).toBe(0);
+  clock.advance(1);
+  expect(terminated).toBe(1);
+});
+
+test('a host that does not close is left behind, and ended should it ever answer', async () => {
+  let disposed: () => void = () => undefined;
+  const { clock, first, model } = await hostedModel(undefined, { dispose: () => new Promise((r) => (disposed = r)) });
+  const closed = model.close();
+  await clock.run(60_000);
+  await closed;
+  expect(first.terminated()).toBe(0);
+  disposed();
   await until(() => first.terminated() === 1);
 });
 
-test('a host that is busy but answers is not hung', async () => {
-  const { clock, first, model } = await hostedModel();
-  const late = model.run(1, { deadlineMs: 100 });
-  const other = model.run(2);
-  await until(() => first.runs.length === 1);
-  clock.advance(100);
-  await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-  first.runs[0]?.answer('late');
-  await until(() => first.runs.length === 2);
-  clock.advance(5000);
-  first.runs[1]?.answer('in order');
-  await expect(other).resolves.toBe('in order');
+test('a child process that answers nothing at all is closed all the same', async () => {
+  const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+  const before = new Set(await children());
+  const model = await open(identityModel('float32'), { host: 'process' });
+  const [pid] = (await children()).filter((each) => !before.has(each));
+  process.kill(pid as number, 'SIGSTOP');
+  await model.close();
+  expect((await children()).filter((each) => !before.has(each))).toEqual([]);
 });
 
 test('a queued call whose caller left never runs', async () => {
@@ -180,6 +365,39 @@ test('a queued call whose caller left never runs', async () => {
   expect(first.runs[1]?.args).toEqual([3]);
   first.runs[1]?.answer('three');
   await expect(last).resolves.toBe('three');
+});
+
+test('an abort rejects a call that runs at once, whatever its run does', async () => {
+  const { first, model } = await hostedModel();
+  const controller = new AbortController();
+  const running = model.run(1, { signal: controller.signal });
+  await until(() => first.runs.length === 1);
+  controller.abort(new Error('left'));
+  await expect(running).rejects.toThrow('left');
+});
+
+test('an abort of load() rejects at once, whatever the host does; it is ended when that is safe', async () => {
+  let opened: () => void = () => undefined;
+  const host = fakeHost({ open: () => new Promise((resolve) => (opened = resolve)) });
+  const controller = new AbortController();
+  const platform: Platform = { ...nodePlatform, openHost: async () => host.channel };
+  const loading = loadModel(platform, identityModel('float32'), {
+    signal: controller.signal,
+    onProgress: ({ phase }) => phase === 'open' && setImmediate(() => controller.abort(new Error('left'))),
+  });
+  await expect(loading).rejects.toThrow('left');
+  expect(host.terminated()).toBe(0);
+  opened();
+  await until(() => host.terminated() === 1);
+});
+
+test.each(['worker', 'process'] as const)('an abort while a host of kind %s opens leaves none behind', async (kind) => {
+  const before = new Set(await children());
+  const controller = new AbortController();
+  const opening = openHost({ kind, framework: 'onnxruntime', backends: ['cpu'], signal: controller.signal });
+  controller.abort(new Error('left'));
+  await expect(opening).rejects.toThrow('left');
+  while ((await children()).some((each) => !before.has(each)));
 });
 
 test('a host that keeps dying is opened again ever more slowly, and an answer resets that', async () => {

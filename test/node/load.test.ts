@@ -5,9 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEpochly, load, tensor, unwrap } from 'epochly';
-import type { HostedModel, LoadOptions, LoadProgress, TensorType } from 'epochly';
+import type { HostedModel, LoadOptions, LoadProgress, ModelSource, TensorType } from 'epochly';
 import { EMOTION, OCR_DETECTOR, UPSCALER, USE_LITE, USE_LITE_FOLDER } from '../helpers/models.ts';
 import { chainModel, externalDataModel, identityModel } from '../helpers/onnx-builder.ts';
 import type { ElementType } from '../helpers/onnx-builder.ts';
@@ -79,35 +81,94 @@ describe.each(HOSTS)('in a host of kind %s', (host) => {
     await model.close();
   });
 
-  test('an abort rejects at once with its reason, and the model serves the next call', async () => {
-    const { wrap: _wrap, load: open } = createEpochly({ config: { maxLevel: 0 } });
+  test('an abort rejects at once with its reason, the running call as those queued, and the model serves the next', async () => {
+    const { load: open } = createEpochly({ config: { maxLevel: 0 } });
     const model = await open(chainModel(256, 20), { host });
     const x = (n: number) => ({
       x: tensor('float32', new Float32Array(n * 256).fill(1e-3), [n, 256]),
       w: tensor('float32', new Float32Array(65_536), [256, 256]),
     });
-    const running = model.run(x(64));
     const controller = new AbortController();
-    const queued = model.run(x(64), { signal: controller.signal });
-    controller.abort(new Error('typed on'));
-    await expect(queued).rejects.toThrow('typed on');
+    const { signal } = controller;
+    const settled: unknown[] = [];
+    const left = [model.run(x(64), { signal }), model.run(x(64), { signal })];
+    for (const each of left) each.catch((error: unknown) => settled.push(error));
+    const stays = model.run(x(64));
+    const reason = new Error('typed on');
+    controller.abort(reason);
+    // Answers come as messages, which this does not let in.
+    for (let i = 0; i < 100; i++) await Promise.resolve();
+    expect(settled).toEqual([reason, reason]);
     await expect(model.run(x(1), { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow('before');
-    expect((await running).y.dims).toEqual([64, 256]);
+    expect((await stays).y.dims).toEqual([64, 256]);
     expect((await model.run(x(1))).y.dims).toEqual([1, 256]);
     await model.close();
   });
 
-  test('inputs are copied unless they are handed over', async () => {
-    const { load: open } = createEpochly({ config: { maxLevel: 0 } });
+  test('an abort while the model opens rejects with its reason, and it may be loaded again', async () => {
+    const controller = new AbortController();
+    const reason = new Error('left');
+    const opening = load(USE_LITE, {
+      host,
+      signal: controller.signal,
+      onProgress: ({ phase }) => phase === 'open' && setImmediate(() => controller.abort(reason)),
+    });
+    await expect(opening).rejects.toBe(reason);
+    const model = await load(USE_LITE, { host });
+    expect((await model.run(sentence(5))).sentence_embedding.dims).toEqual([1, 512]);
+    await model.close();
+  });
+
+  test('what a listener of the progress throws fails nothing', async () => {
+    const console = vi.spyOn(globalThis.console, 'error').mockImplementation(() => undefined);
+    const phases = new Set<string>();
+    const model = await load(USE_LITE, {
+      host,
+      onProgress: ({ phase }) => {
+        phases.add(phase);
+        throw new Error('my progress bar broke');
+      },
+    });
+    expect([...phases]).toEqual(['read', 'open']);
+    expect(console).toHaveBeenCalled();
+    console.mockRestore();
+    await model.close();
+  });
+
+  test.each([0, 1, 2] as const)('at level %i inputs are copied unless they are handed over', async (maxLevel) => {
+    const { load: open } = createEpochly({ config: { maxLevel } });
     const model = await open(identityModel('float32'), { host });
     const input = tensor('float32', [1, 2]);
-    const answer = model.run({ x: input });
-    input.data[0] = 9;
-    expect(Array.from((await answer).y.data)).toEqual([1, 2]);
+    // Also those of the very first call, which may have to wait.
+    for (const value of [1, 2, 3]) {
+      input.data[0] = value;
+      const answer = model.run({ x: input });
+      input.data[0] = 9;
+      expect(Array.from((await answer).y.data)).toEqual([value, 2]);
+    }
     await model.run({ x: input }, { transfer: true });
     if (host !== 'process') expect(input.data.length).toBe(0);
     await model.close();
   });
+});
+
+test('the bytes that a model was loaded from are let go of when it is closed', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const megabytes = async (): Promise<number> => {
+    // Memory of buffers is freed some turns after its collection.
+    for (let i = 0; i < 3; i++) {
+      collect();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return process.memoryUsage().arrayBuffers / 2 ** 20;
+  };
+  const before = await megabytes();
+  const model = await load((await readFile(USE_LITE)).buffer);
+  expect((await megabytes()) - before).toBeGreaterThan(20);
+  await model.close();
+  expect((await megabytes()) - before).toBeLessThan(5);
+  expect(model.closed).toBe(true);
 });
 
 test.each<[ElementType & TensorType, unknown]>([
@@ -164,6 +225,34 @@ test('a path, a file URL, bytes, a Blob and an address give the same model, with
   server.close();
 });
 
+test('content in whatever form, and in data: and blob: URLs, gives the same model', async () => {
+  const bytes = identityModel('float32');
+  expect(bytes.length % 2).toBe(0);
+  const padded = new Uint8Array(bytes.length + 8).fill(0xff);
+  padded.set(bytes, 8);
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  const address = URL.createObjectURL(new Blob([bytes]));
+  const identities = new Set<string>();
+  for (const source of [
+    bytes,
+    new DataView(bytes.buffer),
+    new DataView(padded.buffer, 8),
+    new Uint16Array(bytes.buffer),
+    shared.buffer,
+    new File([bytes], 'model.onnx'),
+    `data:application/octet-stream;base64,${Buffer.from(bytes).toString('base64')}`,
+    address,
+    new URL(address),
+  ]) {
+    const model = await load(source as ModelSource);
+    identities.add(model.identity);
+    await model.close();
+  }
+  URL.revokeObjectURL(address);
+  expect(identities.size).toBe(1);
+});
+
 test('external data is read with the model, and is part of its identity', async () => {
   const path = join(folder, 'external.onnx');
   await writeFile(path, externalDataModel('weights.bin', 3));
@@ -214,6 +303,38 @@ test.each<[string, () => Promise<Uint8Array | string>, RegExp]>([
   });
 });
 
+test.each<[string, unknown, RegExp]>([
+  ['nothing', undefined, /undefined/],
+  ['null', null, /null/],
+  ['a number', 123, /Number/],
+  ['an array of numbers', [1, 2], /Array/],
+  ['a response', new Response('x'), /Response/],
+  ['a promise', Promise.resolve(new Uint8Array(1)), /Promise/],
+  ['a model', { run: async () => undefined }, /wrap\(\)/],
+  ['a task without a model', { task: 'feature-extraction' }, /names no model/],
+  ['a task with a model of another kind', { task: 'feature-extraction', model: 5 }, /names no model/],
+])('%s is no source of a model: a clear error', async (_name, source, message) => {
+  await expect(load(source as never)).rejects.toMatchObject({
+    name: 'UnsupportedModelError',
+    code: 'UNSUPPORTED_MODEL',
+    message: expect.stringMatching(message),
+  });
+});
+
+test.each<[string | { task: string; model: string }, RegExp]>([
+  ['', /is empty/],
+  [{ task: 'feature-extraction', model: '' }, /is empty/],
+  ['http://', /is no address/],
+  ['http://127.0.0.1:9/100%.onnx', /could not be read/],
+  ['ftp://somewhere/model.onnx', /begins with http:, https:, file:/],
+  ['file://elsewhere/model.onnx', /of no file here/],
+  ['data:application/octet-stream;base64,', /is empty/],
+  ['blob:nodedata:of-nobody', /could not be read/],
+  ['no\0file', /could not be read/],
+])('the address %j is a clear error', async (source, message) => {
+  await expect(load(source)).rejects.toMatchObject({ code: 'MODEL_LOAD', message: expect.stringMatching(message) });
+});
+
 test('an address that answers 404, 500 or with a page is a clear error', async () => {
   const server = createServer((request, response) => {
     const status = Number(request.url?.slice(1).split('.')[0]);
@@ -244,12 +365,20 @@ test('an address that answers 404, 500 or with a page is a clear error', async (
 
 test('the wrong hash, the wrong options and no backend are clear errors', async () => {
   await expect(load(USE_LITE, { expectedHash: '0'.repeat(64) })).rejects.toMatchObject({ code: 'IDENTITY_MISMATCH' });
+  const circular: Record<string, unknown> = {};
+  circular['self'] = circular;
   const wrong: [LoadOptions, string][] = [
     [{ expectedHash: 'abc' }, 'expectedHash'],
     [{ backend: 'gpu' as never }, 'backend'],
     [{ backend: [] }, 'backend'],
     [{ backend: ['auto'] as never }, 'backend'],
     [{ host: 'thread' as never }, 'host'],
+    [null as never, 'options'],
+    [{ frameworkOptions: [] as never }, 'frameworkOptions'],
+    [{ frameworkOptions: { profile: (() => 1) as never } }, 'frameworkOptions'],
+    [{ frameworkOptions: circular as never }, 'frameworkOptions'],
+    [{ frameworkOptions: { executionProviders: ['cuda'] } }, 'frameworkOptions.executionProviders'],
+    [{ frameworkOptions: { device: 'webgpu' } }, 'frameworkOptions.device'],
   ];
   for (const [options, field] of wrong)
     await expect(load(USE_LITE, options)).rejects.toMatchObject({ code: 'CONFIG', field });

@@ -12,6 +12,10 @@ export class CallCounter {
     this.#release = release;
   }
 
+  get isOwed(): boolean {
+    return this.#owed > 0;
+  }
+
   /** Every request but a cancellation is answered once. */
   sent(request: HostRequest): void {
     if (request.type !== 'cancel' && this.#owed++ === 0) this.#hold();

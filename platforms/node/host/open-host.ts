@@ -6,8 +6,14 @@ import { openInline } from './inline-host.ts';
 import { openProcess } from './process-host.ts';
 import { openThread } from './thread-host.ts';
 
+/** @throws the reason of `signal` as soon as it aborts; HostError where that kind of host cannot be had. */
 export async function openHost({ kind, framework, signal }: HostOptions): Promise<HostChannel> {
   if (signal?.aborted === true) throw abortReason(signal);
+  const opening = open({ kind, framework });
+  return signal === undefined ? opening : unlessAborted(opening, signal);
+}
+
+async function open({ kind, framework }: Pick<HostOptions, 'kind' | 'framework'>): Promise<HostChannel> {
   switch (kind) {
     case 'worker':
       return openThread(framework);
@@ -16,4 +22,16 @@ export async function openHost({ kind, framework, signal }: HostOptions): Promis
     case 'inline':
       return openInline(framework);
   }
+}
+
+/** Who has left does not wait for the host, which is ended once it is there. */
+function unlessAborted(opening: Promise<HostChannel>, signal: AbortSignal): Promise<HostChannel> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      reject(abortReason(signal));
+      void opening.then((channel) => channel.terminate()).catch(() => undefined);
+    };
+    signal.addEventListener('abort', leave);
+    opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
