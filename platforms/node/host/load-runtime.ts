@@ -1,6 +1,5 @@
 /** @module The framework of a host in Node: the peer that the application installed. */
 
-import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UnsupportedOperationError } from '../../../src/errors.ts';
@@ -14,6 +13,7 @@ import type { TfNamespace } from '../../../src/host/runtimes/tfjs-namespace.ts';
 import { createTransformersRuntime } from '../../../src/host/runtimes/transformers.ts';
 import type { TransformersLibrary } from '../../../src/host/runtimes/transformers.ts';
 import { listBackends } from '../list-backends.ts';
+import { resolvePeer } from '../resolve-peer.ts';
 
 /** Versions that were seen to work. */
 const PEERS = {
@@ -36,7 +36,7 @@ export async function loadRuntime(framework: HostFramework): Promise<Runtime> {
       return createTfjsRuntime(namespace, { prepare: prepareTfjs, listBackends });
     }
     case 'transformers': {
-      const { path } = resolvePeer('@huggingface/transformers');
+      const { path } = resolvePeer('@huggingface/transformers', PEERS['@huggingface/transformers']);
       return createTransformersRuntime(
         (await import(/* webpackIgnore: true */ pathToFileURL(path).href)) as TransformersLibrary,
         {
@@ -61,27 +61,13 @@ async function prepareTfjs(backend: string): Promise<void> {
 }
 
 function requirePeer<Namespace>(name: Peer): { readonly namespace: Namespace; readonly version: string } {
-  const { require, path } = resolvePeer(name);
+  const { require, path } = resolvePeer(name, PEERS[name]);
   try {
     const namespace = require(path) as Namespace;
     return { namespace, version: versionOf(require, name) };
   } catch (cause) {
     throw new MissingPeerError(name, PEERS[name], { cause });
   }
-}
-
-/** From this package, which finds what is installed beside it; then from the application, whose link to us may be one. */
-function resolvePeer(name: Peer): { readonly require: NodeJS.Require; readonly path: string } {
-  let cause: unknown;
-  for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), 'package.json')).href]) {
-    const require = nodeModule.createRequire(from);
-    try {
-      return { require, path: require.resolve(name) };
-    } catch (error) {
-      cause = error;
-    }
-  }
-  throw new MissingPeerError(name, PEERS[name], { cause });
 }
 
 function versionOf(require: NodeJS.Require, name: Peer): string {
