@@ -1,47 +1,52 @@
 /** @module When the write-ahead log of a database is carried over into its file. */
 
+import { statSync } from 'node:fs';
 import { BUSY_MS } from './database-file.ts';
 import type { Connection } from './sqlite.ts';
-import { PAGE_BYTES } from './tables.ts';
 
-/** After so many bytes written: SQLite's own default of a thousand pages of 4 KB. */
-const CHECKPOINT_BYTES = 4 << 20;
+/** Once the log has grown by so much: a thousand pages, which is SQLite's own default. */
+const CHECKPOINT_BYTES = 16 << 20;
 
-/**
- * A log longer than this is cut off: processes that write without a pause never let it begin anew, and the longer it is the
- * slower are reads.
- */
-const MAX_LOG_PAGES = (64 << 20) / PAGE_BYTES;
+/** A longer log is cut off: while processes write without a pause it never begins anew. The longer it is the slower are reads. */
+const MAX_LOG_BYTES = 4 * CHECKPOINT_BYTES;
 
-/** How long readers and writers elsewhere are waited for, who meanwhile wait themselves. */
+/** How long readers elsewhere are waited for, while writers wait themselves. */
 const TRUNCATE_BUSY_MS = 50;
 
 export class Checkpoints {
   readonly #connection: Connection;
-  #carriedBytes = 0;
+  readonly #log: string;
+  /** The length of the log at the last checkpoint. */
+  #seenBytes = 0;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, path: string) {
     this.#connection = connection;
+    this.#log = `${path}-wal`;
+    // A log that begins anew is cut off there, so that its length tells what is in it.
+    connection.exec(`PRAGMA journal_size_limit = ${CHECKPOINT_BYTES / 2}`);
   }
 
-  /** Call between transactions, with the bytes written so far. Never fails: what could not be carried over is so the next time. */
-  keepUp(writtenBytes: number): void {
-    if (writtenBytes - this.#carriedBytes < CHECKPOINT_BYTES) return;
-    this.#carriedBytes = writtenBytes;
+  /** Call between transactions. Never fails: what could not be carried over is so the next time. */
+  keepUp(): void {
     try {
-      if (this.#checkpoint('PASSIVE') <= MAX_LOG_PAGES) return;
+      const { size: bytes } = statSync(this.#log);
+      if (bytes < this.#seenBytes) this.#seenBytes = 0;
+      if (bytes - this.#seenBytes < CHECKPOINT_BYTES) return;
+      this.#seenBytes = bytes;
+      this.#checkpoint('PASSIVE');
+      if (bytes < MAX_LOG_BYTES) return;
       this.#connection.exec(`PRAGMA busy_timeout = ${TRUNCATE_BUSY_MS}`);
-      this.#checkpoint('TRUNCATE');
+      try {
+        this.#checkpoint('TRUNCATE');
+      } finally {
+        this.#connection.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+      }
     } catch {
-      // The disk is full, or the file is damaged: writing will tell.
-    } finally {
-      this.#connection.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+      // The disk is full, or the file is damaged or gone: writing will tell.
     }
   }
 
-  /** Returns the pages in the log. */
-  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): number {
-    const row = this.#connection.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
-    return row?.['log'] as number;
+  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
+    this.#connection.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
   }
 }

@@ -1,7 +1,6 @@
 /** @module Opens a store in a file. */
 
 import { resolve } from 'node:path';
-import type { Clock } from '../../../src/platform.ts';
 import { HostError } from '../../../src/model-errors.ts';
 import { nodeClock } from '../clock.ts';
 import { SqliteStore } from './sqlite-store.ts';
@@ -16,8 +15,6 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** Default: 'better-sqlite3' where it is installed, else 'node:sqlite'. */
   readonly driver?: SqliteDriver | undefined;
-  /** For the names of files that are set aside. */
-  readonly clock?: Clock | undefined;
 }
 
 /**
@@ -30,11 +27,10 @@ export interface SqliteStoreOptions {
  * @throws StoreError where nothing can be written there, and where a newer version of epochly wrote it.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
-  const { driver, clock = nodeClock } = options;
   if (typeof options.path !== 'string' || options.path === '') throw new TypeError('The path of a store is a string.');
-  const sqlite = loadSqlite(driver);
+  const sqlite = loadSqlite(options.driver);
   const path = resolve(options.path);
-  const store = new SqliteStore({ sqlite, path, ...openPlace(sqlite, path, clock) });
+  const store = new SqliteStore({ sqlite, path, ...openPlace(sqlite, path) });
   try {
     await store.opened();
     return store;
@@ -44,12 +40,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
   }
 }
 
-function openPlace(sqlite: Sqlite, path: string, clock: Clock): Pick<SqliteStoreParts, 'place' | 'warning'> {
+function openPlace(sqlite: Sqlite, path: string): Pick<SqliteStoreParts, 'place' | 'warning'> {
   try {
     return { place: openWriteThread({ driver: sqlite.driver, path }) };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     const warning = `Writing blocks this thread, because none of its own could be opened for it: ${error.message}`;
-    return { place: openWritesHere(new Writer({ sqlite, path, clock }), clock), warning };
+    return { place: openWritesHere(new Writer({ sqlite, path, clock: nodeClock }), nodeClock), warning };
   }
 }

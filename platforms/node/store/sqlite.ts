@@ -13,7 +13,7 @@ export interface Statement {
   /** The first row. What a statement changes it has changed by then. */
   get(...values: readonly SqlValue[]): Row | undefined;
   all(...values: readonly SqlValue[]): readonly Row[];
-  run(...values: readonly SqlValue[]): unknown;
+  run(...values: readonly SqlValue[]): { readonly changes: number | bigint };
 }
 
 /** What both drivers have alike. Every call blocks the thread. */

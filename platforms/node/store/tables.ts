@@ -19,9 +19,6 @@ export const SCHEMA: readonly string[] = [
   'CREATE INDEX entries_by_use ON entries (used)',
 ];
 
-/** Of 1.5 KB and of 600 KB values, pages of 16 KB are written and read faster than SQLite's 4 KB. */
-export const PAGE_BYTES = 16_384;
-
 /** An entry without its value. */
 export interface Listed {
   readonly key: Uint8Array;
@@ -52,16 +49,10 @@ export class Tables extends Contents {
   readonly #connection: Connection;
   readonly #statements = new Map<string, Statement>();
   #used = 0;
-  #written = 0;
 
   constructor(connection: Connection) {
     super(connection);
     this.#connection = connection;
-  }
-
-  /** About so many bytes were written to the log in all. */
-  get writtenBytes(): number {
-    return this.#written;
   }
 
   /** Another one after any other connection changed the file. */
@@ -69,41 +60,67 @@ export class Tables extends Contents {
     return this.#number('PRAGMA data_version');
   }
 
-  /** Once in each transaction before anything is put or marked: other connections count as well. */
+  /** Begins a transaction, as soon as no other connection is in one. */
   begin(): void {
+    this.#sql('BEGIN IMMEDIATE').run();
+  }
+
+  commit(): void {
+    this.#sql('COMMIT').run();
+  }
+
+  rollBack(): void {
+    this.#sql('ROLLBACK').run();
+  }
+
+  /** Once in each transaction before anything is put or marked: other connections count as well. */
+  catchUp(): void {
     const row = this.#sql('SELECT max(used) AS used FROM entries').get() as Row;
     this.#used = row['used'] === null ? 0 : numberOf(row, 'used');
   }
 
   put({ key, bytes, expiresAt = Infinity }: StoreEntry): void {
-    const used = ++this.#used;
+    const name = keyToBytes(key);
+    const value = bytes.length === 0 ? EMPTY_BLOB : bytes;
     const size = key.length + bytes.length;
+    const used = ++this.#used;
     const expires = expiresAt === Infinity ? null : expiresAt;
-    const row = this.#sql(
-      `INSERT INTO entries (key, id, size, used, expires) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key)
-      DO UPDATE SET size = excluded.size, used = excluded.used, expires = excluded.expires RETURNING id`,
-    ).get(keyToBytes(key), used, size, used, expires) as Row;
-    this.#sql(
-      'INSERT INTO contents (id, bytes) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes',
-    ).run(numberOf(row, 'id'), bytes.length === 0 ? EMPTY_BLOB : bytes);
-    this.#written += 2 * PAGE_BYTES + bytes.length;
+    // Most keys are new ones. RETURNING would cost more than all else.
+    const isNew = this.#change(
+      'INSERT INTO entries (key, id, size, used, expires) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING',
+      name,
+      used,
+      size,
+      used,
+      expires,
+    );
+    if (isNew) {
+      const isFree = this.#change(
+        'INSERT INTO contents (id, bytes) VALUES (?, ?) ON CONFLICT (id) DO NOTHING',
+        used,
+        value,
+      );
+      if (!isFree) throw new DamagedError('A value has no entry.');
+      return;
+    }
+    this.#change('UPDATE entries SET size = ?, used = ?, expires = ? WHERE key = ?', size, used, expires, name);
+    const isWhole = this.#change(
+      'UPDATE contents SET bytes = ? WHERE id = (SELECT id FROM entries WHERE key = ?)',
+      value,
+      name,
+    );
+    if (!isWhole) throw new DamagedError('An entry has no value.');
   }
 
   markUsed(key: string): void {
-    this.#sql('UPDATE entries SET used = ? WHERE key = ?').run(++this.#used, keyToBytes(key));
-    this.#written += PAGE_BYTES;
+    this.#change('UPDATE entries SET used = ? WHERE key = ?', ++this.#used, keyToBytes(key));
   }
 
   /** Whether it was there; with `used`, only where it was not written or used since. */
   delete(key: Uint8Array, used?: number): boolean {
-    const row =
-      used === undefined
-        ? this.#sql('DELETE FROM entries WHERE key = ? RETURNING id, size').get(key)
-        : this.#sql('DELETE FROM entries WHERE key = ? AND used = ? RETURNING id, size').get(key, used);
-    if (row === undefined) return false;
-    this.#sql('DELETE FROM contents WHERE id = ?').run(numberOf(row, 'id'));
-    this.#written += 2 * PAGE_BYTES + numberOf(row, 'size');
-    return true;
+    const [which, values] = used === undefined ? ['key = ?', [key]] : ['key = ? AND used = ?', [key, used]];
+    this.#change(`DELETE FROM contents WHERE id = (SELECT id FROM entries WHERE ${which})`, ...values);
+    return this.#change(`DELETE FROM entries WHERE ${which}`, ...values);
   }
 
   keys(prefix: string): readonly string[] {
@@ -146,8 +163,12 @@ export class Tables extends Contents {
     if (unused <= spare || unused <= this.#number('PRAGMA page_count') / 4) return false;
     // Not a statement: it does its work in steps, as if each page were a row.
     this.#connection.exec(`PRAGMA incremental_vacuum(${pages})`);
-    this.#written += pages * PAGE_BYTES;
     return true;
+  }
+
+  /** Whether anything was changed. */
+  #change(sql: string, ...values: readonly SqlValue[]): boolean {
+    return Number(this.#sql(sql).run(...values).changes) > 0;
   }
 
   #number(sql: string): number {

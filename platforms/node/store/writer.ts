@@ -18,6 +18,9 @@ export interface WriterOptions {
   readonly clock: Clock;
 }
 
+const REPLACED =
+  'The file of the store was removed or replaced while it was open. What is written goes to the one there now.';
+
 /** The file at the path is another one, or it is damaged: `reopen()` before anything else. */
 export class UnusableFileError extends Error {
   override readonly name: string = 'UnusableFileError';
@@ -59,7 +62,12 @@ export class Writer {
   /** Returns the warning, if there is one. @throws StoreError */
   open(damaged?: string): string | undefined {
     const { connection, identity, warning } = openDatabaseFile({ ...this.#options, damaged });
-    this.#file = { identity, connection, tables: new Tables(connection), checkpoints: new Checkpoints(connection) };
+    this.#file = {
+      identity,
+      connection,
+      tables: new Tables(connection),
+      checkpoints: new Checkpoints(connection, this.#options.path),
+    };
     return warning;
   }
 
@@ -68,7 +76,8 @@ export class Writer {
     const sets = damaged && !this.#hasReplaced;
     if (sets) this.#hasReplaced = true;
     this.close();
-    return this.open(sets ? identity : undefined);
+    const warning = this.open(sets ? identity : undefined);
+    return damaged ? warning : (warning ?? REPLACED);
   }
 
   /**
@@ -90,8 +99,7 @@ export class Writer {
 
   /** Carries the log over where it is time. */
   keepUp(): void {
-    const { checkpoints, tables } = this.#opened;
-    checkpoints.keepUp(tables.writtenBytes);
+    this.#opened.checkpoints.keepUp();
   }
 
   close(): void {
@@ -157,20 +165,20 @@ export class Writer {
   }
 
   #transact<T>(task: () => T): T {
-    const { connection, tables } = this.#opened;
+    const { tables } = this.#opened;
     try {
-      connection.exec('BEGIN IMMEDIATE');
+      tables.begin();
     } catch (cause) {
       throw new NotBegunError((cause as Error).message, { cause });
     }
     try {
-      tables.begin();
+      tables.catchUp();
       const result = task();
-      connection.exec('COMMIT');
+      tables.commit();
       return result;
     } catch (error) {
       try {
-        connection.exec('ROLLBACK');
+        tables.rollBack();
       } catch {
         // SQLite has rolled it back by itself, as it does when the disk is full.
       }
