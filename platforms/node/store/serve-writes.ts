@@ -57,6 +57,6 @@ export function serveWrites(port: WritePort, writer: Writer): void {
 /** What was read or kept for a task is the asker's own. */
 function valuesOf(outcomes: readonly Outcome[]): readonly ArrayBuffer[] {
   return outcomes.flatMap((outcome) =>
-    'value' in outcome && outcome.value instanceof Uint8Array ? [outcome.value.buffer as ArrayBuffer] : [],
+    'value' in outcome && ArrayBuffer.isView(outcome.value) ? [outcome.value.buffer as ArrayBuffer] : [],
   );
 }

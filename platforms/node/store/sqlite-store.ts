@@ -70,6 +70,7 @@ export class SqliteStore implements ByteStore {
 
   get(key: string): MaybePromise<Uint8Array | undefined> {
     this.#assertOpen();
+    assertText(key);
     if (this.#reader === undefined) return this.opened().then(() => this.get(key));
     return this.#read((reader) => reader.get(key));
   }
@@ -80,17 +81,19 @@ export class SqliteStore implements ByteStore {
 
   async putIfAbsent(key: string, bytes: Uint8Array): Promise<Uint8Array> {
     this.#assertOpen();
-    return this.#queue.submit({ type: 'putIfAbsent', key, bytes: new Uint8Array(bytes) });
+    assertText(key);
+    return this.#queue.submit({ type: 'putIfAbsent', key, bytes: copyOf(bytes) });
   }
 
   async write({ deletes = [], puts = [], used = [] }: StoreBatch): Promise<void> {
     this.#assertOpen();
-    const batch = {
-      deletes: [...deletes],
-      // A Buffer's `slice()` would not copy.
-      puts: puts.map(({ key, bytes, expiresAt }) => ({ key, bytes: new Uint8Array(bytes), expiresAt })),
-      used: [...used],
-    };
+    for (const key of [...deletes, ...used]) assertText(key);
+    const copies = puts.map(({ key, bytes, expiresAt }) => {
+      assertText(key);
+      if (expiresAt !== undefined && typeof expiresAt !== 'number') throw new TypeError('A time is a number.');
+      return { key, bytes: copyOf(bytes), expiresAt };
+    });
+    const batch = { deletes: [...deletes], puts: copies, used: [...used] };
     await this.#queue.submit({ type: 'write', batch });
   }
 
@@ -100,16 +103,19 @@ export class SqliteStore implements ByteStore {
 
   async keys(prefix: string): Promise<readonly string[]> {
     this.#assertOpen();
+    assertText(prefix);
     return this.#queue.submit({ type: 'keys', prefix });
   }
 
   async deletePrefix(prefix: string): Promise<void> {
     this.#assertOpen();
+    assertText(prefix);
     await this.#queue.submit({ type: 'deletePrefix', prefix });
   }
 
   async usage(prefix: string): Promise<StoreUsage> {
     this.#assertOpen();
+    assertText(prefix);
     return this.#queue.submit({ type: 'usage', prefix });
   }
 
@@ -117,6 +123,7 @@ export class SqliteStore implements ByteStore {
   async trim(options: TrimOptions): Promise<number> {
     this.#assertOpen();
     const { prefix, nowMs, maxBytes } = options;
+    assertText(prefix);
     const trimmed = this.#trimming.then(() => this.#trim({ prefix, nowMs, maxBytes }));
     this.#trimming = trimmed.catch(() => undefined);
     return trimmed;
@@ -237,6 +244,17 @@ export class SqliteStore implements ByteStore {
     this.#queue.fail(this.#failure);
     this.#settleOpening();
   }
+}
+
+function assertText(value: unknown): void {
+  if (typeof value !== 'string') throw new TypeError('A key, and the beginning of one, is a string.');
+}
+
+function copyOf(bytes: unknown): Uint8Array {
+  if (!ArrayBuffer.isView(bytes) || (bytes as Uint8Array)[Symbol.toStringTag] !== 'Uint8Array')
+    throw new TypeError('A value is a Uint8Array.');
+  // Not `slice()`: that of a Buffer would share its memory.
+  return new Uint8Array(bytes as Uint8Array);
 }
 
 interface Deferred {

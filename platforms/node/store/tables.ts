@@ -200,6 +200,7 @@ function numberOf(row: Row, column: string): number {
 
 function bytesOf(row: Row, column: string): Uint8Array<ArrayBuffer> {
   const value = row[column];
-  if (value instanceof Uint8Array) return value as Uint8Array<ArrayBuffer>;
+  // Not `instanceof`: a test runner's Uint8Array may be another one than the driver's.
+  if (ArrayBuffer.isView(value)) return value as Uint8Array<ArrayBuffer>;
   throw new DamagedError(`The column ${column} holds no bytes.`);
 }

@@ -1,10 +1,13 @@
 /** A file as SQLite itself sees it, past all of the store's own code. */
 
 import { loadSqlite } from '../../../platforms/node/store/sqlite.ts';
-import type { Connection } from '../../../platforms/node/store/sqlite.ts';
+import type { Connection, SqliteDriver } from '../../../platforms/node/store/sqlite.ts';
+
+/** All of a process, and of those it starts, uses one driver. */
+export const driver = process.env['EPOCHLY_SQLITE_DRIVER'] as SqliteDriver | undefined;
 
 export function openDatabase(path: string): Connection {
-  return loadSqlite().open(path);
+  return loadSqlite(driver).open(path);
 }
 
 /** What SQLite finds wrong with a file, and what the store's tables say that cannot be. */

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 
-export const STORE_MODULE = new URL('../../../dist/platforms/node/store/open-sqlite-store.js', import.meta.url).href;
+const STORE = new URL('../../../dist/platforms/node/store/', import.meta.url).href;
 
 export interface Ended {
   readonly code: number | null;
@@ -14,24 +14,30 @@ export interface Ended {
 
 export interface ProgramOptions {
   readonly args?: readonly string[];
+  /** Who it becomes once it is loaded. */
   readonly user?: number | undefined;
   /** Kilobytes that no file of it may exceed. */
   readonly maxFileKilobytes?: number;
-  /** Of Node itself. */
-  readonly node?: string;
 }
 
-/** A module's text, in which `openSqliteStore` is there and `args` are what it was given. */
+/** A module's text, in which `openSqliteStore` and `openDatabase` are there, and `args` are what it was given. */
 export function startProgram(text: string, options: ProgramOptions = {}): ChildProcess {
-  const { args = [], user, maxFileKilobytes, node = process.execPath } = options;
+  const { args = [], user, maxFileKilobytes } = options;
   const program = `
     const args = process.argv.slice(1);
-    const { openSqliteStore } = await import(${JSON.stringify(STORE_MODULE)});
+    const driver = process.env.EPOCHLY_SQLITE_DRIVER;
+    const module = await import('${STORE}open-sqlite-store.js');
+    const { loadSqlite } = await import('${STORE}sqlite.js');
+    const openSqliteStore = (options) => module.openSqliteStore({ driver, ...options });
+    const openDatabase = (path) => loadSqlite(driver).open(path);
+    loadSqlite(driver);
+    ${user === undefined ? '' : `process.setgid(${user}); process.setuid(${user});`}
     ${text}`;
-  const command = [node, '--no-warnings', '--input-type=module', '-e', program, '--', ...args];
+  const command = [process.execPath, '--input-type=module', '-e', program, '--', ...args];
   const spawnOptions: SpawnOptions = {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    ...(user === undefined ? {} : { uid: user, gid: user }),
+    // Node says of its SQLite that it is experimental.
+    env: { ...process.env, NODE_NO_WARNINGS: '1' },
   };
   if (maxFileKilobytes === undefined) return spawn(command[0] as string, command.slice(1), spawnOptions);
   const limit = `ulimit -f ${maxFileKilobytes}; exec "$@"`;
