@@ -20,6 +20,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { openSqliteStore } from '../../dist/platforms/node/store/open-sqlite-store.js';
 import type { SqliteStore } from '../../dist/platforms/node/store/sqlite-store.js';
 import { openSqliteStore as openHere } from '../../platforms/node/store/open-sqlite-store.ts';
+import { openDatabaseFile } from '../../platforms/node/store/database-file.ts';
 import { loadSqlite } from '../../platforms/node/store/sqlite.ts';
 import { Writer } from '../../platforms/node/store/writer.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
@@ -230,6 +231,42 @@ test('many who find it damaged at once agree on one new file', async () => {
   for (const end of ends) expect(await end).toMatchObject({ code: 0, output: '' });
   const store = await open(path);
   expect(await store.keys('')).toEqual(['a0', 'a1', 'b0', 'b1', 'c0', 'c1', 'd0', 'd1']);
+  expect(asides(path)).toHaveLength(1);
+});
+
+test('one that opens the file has it for itself meanwhile', () => {
+  const path = newPath();
+  writeFileSync(path, randomBytes(50_000));
+  const sqlite = loadSqlite(driver);
+  let tried = 0;
+  const watched = {
+    ...sqlite,
+    open(at: string) {
+      if (at === path) {
+        const other = openDatabase(`${path}-lock`);
+        expect(() => other.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')).toThrow('locked');
+        other.close();
+        tried++;
+      }
+      return sqlite.open(at);
+    },
+  };
+  openDatabaseFile({ sqlite: watched, path, clock: createFakeClock() }).connection.close();
+  expect(tried).toBe(2);
+});
+
+test('while one sets it aside, others wait', async () => {
+  const path = newPath();
+  writeFileSync(path, randomBytes(50_000));
+  const lock = openDatabase(`${path}-lock`);
+  lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+  const opening = open(path);
+  // Time enough for one that would not wait.
+  for (let i = 0; i < 5; i++) await (await open(newPath())).close();
+  expect(filesBeside(path)).toEqual(['store.db', 'store.db-lock']);
+  expect(statSync(path).size).toBe(50_000);
+  lock.close();
+  expect((await opening).warnings).toHaveLength(1);
   expect(asides(path)).toHaveLength(1);
 });
 

@@ -5,11 +5,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { openSqliteStore } from '../../dist/platforms/node/store/open-sqlite-store.js';
+import { nodeClock } from '../../platforms/node/clock.ts';
+import { Checkpoints } from '../../platforms/node/store/checkpoints.ts';
+import { openDatabaseFile } from '../../platforms/node/store/database-file.ts';
 import { bytesToKey, keyToBytes } from '../../platforms/node/store/key-bytes.ts';
 import { openSqliteStore as openHere } from '../../platforms/node/store/open-sqlite-store.ts';
 import type { SqliteStoreOptions } from '../../platforms/node/store/open-sqlite-store.ts';
 import { SqliteStore } from '../../platforms/node/store/sqlite-store.ts';
 import { loadSqlite } from '../../platforms/node/store/sqlite.ts';
+import { Tables } from '../../platforms/node/store/tables.ts';
 import type { WritePlace } from '../../platforms/node/store/write-place.ts';
 import type { WriteReply, WriteRequest } from '../../platforms/node/store/write-protocol.ts';
 import { testByteStore } from '../contract/byte-store-contract.ts';
@@ -339,6 +343,30 @@ describe('the file', () => {
     const content = readFileSync(path);
     expect(content.includes('neighbour')).toBe(true);
     expect(content.includes('secret')).toBe(false);
+  });
+
+  test('takes over what is in the log when that has grown, and cuts it off when it has grown too far', () => {
+    for (const [megabytes, left, later] of [
+      [10, 10, 10],
+      [20, 20, 8],
+      [70, 0, 0],
+    ] as const) {
+      const path = newPath();
+      const { connection } = openDatabaseFile({ sqlite: loadSqlite(driver), path, clock: nodeClock });
+      const [tables, checkpoints] = [new Tables(connection), new Checkpoints(connection, path)];
+      tables.begin();
+      for (let i = 0; i < megabytes; i++) tables.put({ key: `key ${i}`, bytes: new Uint8Array(1 << 20) });
+      tables.commit();
+      checkpoints.keepUp();
+      expect(statSync(`${path}-wal`).size >> 20).toBe(left);
+      expect(statSync(path).size >> 20).toBe(megabytes < 16 ? 0 : megabytes);
+      tables.begin();
+      tables.put({ key: 'small', bytes: bytes(1) });
+      tables.commit();
+      // What was taken over is written over.
+      expect(statSync(`${path}-wal`).size >> 20).toBe(later);
+      connection.close();
+    }
   });
 
   test('is followed by a log that is cut off again after a reader kept it from beginning anew', async () => {

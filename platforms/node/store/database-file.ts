@@ -4,7 +4,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StoreError } from '../../../src/cache/store-error.ts';
 import type { Clock } from '../../../src/platform.ts';
-import { fileIdentity, setAside, setCompanionsAside } from './set-aside.ts';
+import { fileIdentity, setAside } from './set-aside.ts';
 import { isDamage } from './sqlite.ts';
 import type { Connection, Sqlite } from './sqlite.ts';
 import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from './tables.ts';
@@ -39,7 +39,7 @@ export function openDatabaseFile({ sqlite, path, clock, damaged }: DatabaseFileO
       let aside: string | undefined;
       if (damaged !== undefined && fileIdentity(path) === damaged) aside = setAside(path, 'damaged', clock);
       for (let attempt = 0; attempt < 2; attempt++) {
-        makeFile(path, clock);
+        makeFile(path);
         const connection = openConnection(sqlite, path);
         const kind = settle(connection);
         if (kind === 'ours') return { connection, identity: fileIdentity(path) as string, warning: warningOf(aside) };
@@ -68,8 +68,11 @@ function warningOf(aside: string | undefined): string | undefined {
 function locked<T>(sqlite: Sqlite, path: string, task: () => T): T {
   const lock = sqlite.open(`${path}-lock`);
   try {
-    lock.exec(`PRAGMA busy_timeout = ${2 * BUSY_MS}`);
-    lock.exec('BEGIN EXCLUSIVE');
+    try {
+      lock.exec(`PRAGMA busy_timeout = ${2 * BUSY_MS}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`);
+    } catch (cause) {
+      throw new StoreError(`${path}-lock could not be locked: ${(cause as Error).message}`, { cause });
+    }
     restrict(`${path}-lock`);
     return task();
   } finally {
@@ -78,9 +81,8 @@ function locked<T>(sqlite: Sqlite, path: string, task: () => T): T {
 }
 
 /** SQLite would make it readable for all. That of its companions is the file's own mode. */
-function makeFile(path: string, clock: Clock): void {
+function makeFile(path: string): void {
   if (fileIdentity(path) !== undefined) return restrict(path);
-  setCompanionsAside(path, clock);
   closeSync(openSync(path, 'wx', 0o600));
 }
 

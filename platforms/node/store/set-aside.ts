@@ -7,7 +7,7 @@ import type { Clock } from '../../../src/platform.ts';
 /** Of what is damaged so many are kept, the newest: it is of use to nobody but to whoever asks what happened. */
 const KEPT = 3;
 
-/** What SQLite keeps beside a database. Without them it would be another one, and they would spoil another one. */
+/** What SQLite keeps beside a database: a part of it. What is left beside one that is gone SQLite deletes with the next. */
 const COMPANIONS = ['-wal', '-shm', '-journal'];
 
 /** Which file is at a path just now; undefined where none can be seen. */
@@ -30,20 +30,11 @@ export function setAside(path: string, why: 'damaged' | 'foreign', clock: Clock)
   while (existsSync(`${path}.${why}-${stamp}`)) stamp++;
   const aside = `${path}.${why}-${stamp}`;
   renameSync(path, aside);
-  moveCompanions(path, aside);
-  if (why === 'damaged') deleteOldest(path);
-  return aside;
-}
-
-/** What is left of a database that is gone would be taken for a part of the next one. */
-export function setCompanionsAside(path: string, clock: Clock): void {
-  moveCompanions(path, `${path}.damaged-${clock.epochNow()}`);
-}
-
-function moveCompanions(path: string, aside: string): void {
   for (const suffix of COMPANIONS) {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   }
+  if (why === 'damaged') deleteOldest(path);
+  return aside;
 }
 
 function deleteOldest(path: string): void {

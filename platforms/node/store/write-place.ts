@@ -24,12 +24,11 @@ export interface WriteThreadData {
   readonly path: string;
 }
 
-/** @throws HostError where the file of the thread is missing. */
+/** Keeps the process alive while it is held, and until it was released once. @throws HostError where the file of the thread is missing. */
 export function openWriteThread(workerData: WriteThreadData): WritePlace {
   const entry = entryFile(new URL(/* webpackIgnore: true */ './write-thread-entry.js', import.meta.url));
   // Flags of the process (`--input-type`, a test runner's loader) are not the thread's.
   const worker = new Worker(entry, { workerData, name: 'epochly store', execArgv: [] });
-  worker.unref();
   let holds = 0;
   let closed = false;
   let failure: Error | undefined;
