@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'MISSING_PEER'
   | 'MODEL_LOAD'
   | 'QUEUE_FULL'
+  | 'STORE'
   | 'STORE_FAILED'
   | 'STORE_TIMEOUT'
   | 'STORE_UNAVAILABLE'

@@ -5,7 +5,7 @@ import { portableByteLength } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 
 export interface L1Options {
-  /** Most entries that are kept. */
+  /** Most entries that are kept, from 1. */
   readonly maxEntries: number;
   /** Most bytes that are kept. */
   readonly maxBytes: number;
@@ -14,78 +14,66 @@ export interface L1Options {
 }
 
 /**
- * Why a value was not kept. 'too_large': it alone is larger than all bytes there may be. 'not_admitted': what it would have
- * pushed out is worth more so far; asked for again, it has a better claim.
+ * Why a value was not kept. 'too_large': it alone is larger than all bytes there may be. 'not_admitted': what would have had
+ * to go for it is worth more so far; the next time it is set, it has a better claim.
  */
 export type L1Refusal = 'too_large' | 'not_admitted';
 
-/** A place in a queue. */
-interface Link {
-  older: Link;
-  newer: Link;
+/** First in, first out: a ring, closed by the queue itself, so that what is `newer` than the queue is its oldest entry. */
+class Queue {
+  bytes = 0;
+  older: Queue = this;
+  newer: Queue = this;
 }
 
-/** First in, first out: a ring, closed by the queue itself, so that `newer` than it is the oldest of its entries. */
-interface Queue extends Link {
-  entries: number;
-  bytes: number;
-}
-
-interface Entry extends Link {
+interface Entry extends Queue {
   readonly key: string;
   readonly scope: string;
   readonly tenant: string;
   readonly value: Portable;
-  readonly bytes: number;
   readonly expiresAt: number;
   queue: Queue;
-  /** How often it was asked for since it was last in turn, up to 3. */
-  hits: number;
+  /** Whether it was asked for since its last turn. */
+  isUsed: boolean;
 }
 
-/** What an entry costs beside its key and its value: its fields, and its place in the index. */
-const ENTRY_OVERHEAD_BYTES = 192;
+/** What an entry costs beside its key and its value: its fields, its place in the index, and a key that is remembered. */
+const ENTRY_OVERHEAD_BYTES = 240;
 
-/** Remembered of a key that the main queue pushed out, in place of a number of keys. */
-const FROM_MAIN = -1;
+/** Remembered of keys that say nothing of the window, in place of how many were remembered before: never recent. */
+const NOT_ADMITTED = -1e9;
+const FROM_MAIN = -Infinity;
 
 /**
- * Keeps what is asked for often or of late, so that many keys that come once push out only each other. This is S3-FIFO (Yang
- * et al., "FIFO queues are all you need for cache eviction", SOSP 2023): what is new waits in a window; when its turn comes,
- * it moves on to the main queue if it was asked for again, else it is pushed out and its key is remembered for a while. A
- * remembered key that comes back goes to the main queue at once. There, what was asked for since its last turn has another.
- * Three things differ from the paper:
+ * Keeps what is asked for often or of late; keys that come once push out each other. By S3-FIFO (Yang et al., "FIFO queues are
+ * all you need for cache eviction", SOSP 2023): what is new waits in a window. When its turn comes, it moves on to the main
+ * queue if it was asked for there, else it goes and its key is remembered for a while. A remembered key that is set again
+ * goes to the main queue at once. There, what was asked for since its last turn has another turn. Other than in the paper:
  *
- * - The window's share of the budgets is learnt from which keys come back: at one end of it the cache is a queue, at the
- *   other almost nothing that came once is kept.
- * - What comes back is not admitted while it is the turn of an entry of the main queue that is in use, which is counted down
- *   by that: a large value never pushes out many small ones that are asked for.
- * - A new value that is larger than the window is not admitted where others would have to go for it.
+ * - The window's share of the bytes is learnt: it grows with each key that comes back soon after it went from there, and
+ *   shrinks with each that the main queue let go too early.
+ * - What comes back does not push past an entry of the main queue that is in use: it is not admitted, and that entry must be
+ *   asked for again before its next turn. So a large value does not take the place of many small ones that are in use.
+ * - What is new and larger than the window is not admitted where others would have to go for it.
  */
 export class L1Cache {
-  readonly maxEntries: number;
-  readonly maxBytes: number;
-  readonly #ttlMs: number;
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly options: L1Options;
   readonly #entries = new Map<string, Entry>();
-  /** How many entries each scope and each tenant has. */
-  readonly #counts = { scope: new Map<string, number>(), tenant: new Map<string, number>() };
-  readonly #window = createQueue();
-  readonly #main = createQueue();
-  /** The window's share of either budget. */
+  /** How many entries each scope or tenant has; one name may be both. */
+  readonly #counts = new Map<string, number>();
+  readonly #window = new Queue();
+  readonly #main = new Queue();
+  /** The window's share of the bytes, 0 to 1. */
   #share = 0.1;
-  /** Keys that were pushed out, with how many the window had pushed out before. Forgotten by halves. */
-  #ghosts = new Map<string, number>();
-  #olderGhosts = this.#ghosts;
-  #pushedOut = 0;
-  #evictions = 0;
-  #expirations = 0;
+  /** Keys that went or were not admitted, with how many were remembered before; at most about two for each entry. */
+  readonly #remembered = new Map<string, number>();
+  /** Entries that had to go for others. */
+  evictions = 0;
+  /** Entries that were too old when they were asked for. */
+  expirations = 0;
 
-  constructor({ maxEntries, maxBytes, ttlMs, clock }: L1Options) {
-    this.maxEntries = maxEntries;
-    this.maxBytes = maxBytes;
-    this.#ttlMs = ttlMs;
-    this.#clock = clock;
+  constructor(options: L1Options) {
+    this.options = options;
   }
 
   /** Entries that are kept; those that are too old count until they are asked for or pushed out. */
@@ -98,46 +86,35 @@ export class L1Cache {
     return this.#window.bytes + this.#main.bytes;
   }
 
-  get evictions(): number {
-    return this.#evictions;
-  }
-
-  get expirations(): number {
-    return this.#expirations;
-  }
-
   /** The kept value itself, not a copy. */
   get(key: string): { readonly value: Portable } | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    if (this.#clock.now() >= entry.expiresAt) {
-      this.#expirations++;
+    if (this.options.clock.now() >= entry.expiresAt) {
+      this.expirations++;
       this.#delete(entry);
       return undefined;
     }
-    if (entry.hits < 3) entry.hits++;
+    entry.isUsed = true;
     return entry;
   }
 
   /** Keeps a value, which the caller must not change any more, or says why not: then nothing is kept for its key. */
-  set(scope: string, tenant: string, key: string, value: Portable, ttlMs: number = this.#ttlMs): L1Refusal | undefined {
+  set(scope: string, tenant: string, key: string, value: Portable): L1Refusal | undefined {
+    const { maxEntries, maxBytes, ttlMs, clock } = this.options;
     const old = this.#entries.get(key);
     if (old !== undefined) this.#delete(old);
     const bytes = ENTRY_OVERHEAD_BYTES + key.length * 2 + portableByteLength(value);
-    if (bytes > this.maxBytes) return 'too_large';
-    const ghost = this.#ghosts.get(key) ?? this.#olderGhosts.get(key) ?? -Infinity;
-    if (ghost === FROM_MAIN) this.#growWindow(-5);
-    else if (this.#pushedOut - ghost < this.size / 32) this.#growWindow(3);
-    const queue = ghost < 0 ? this.#window : this.#main;
-    while (this.size >= this.maxEntries || this.bytes + bytes > this.maxBytes) {
-      if (this.#makeRoom(queue, bytes)) continue;
-      this.#remember(key, this.#pushedOut);
+    if (bytes > maxBytes) return 'too_large';
+    const isBack = this.#recall(key);
+    while (this.size >= maxEntries || this.bytes + bytes > maxBytes) {
+      if (this.#makeRoom(isBack ? 0 : bytes)) continue;
+      this.#remembered.set(key, NOT_ADMITTED);
       return 'not_admitted';
     }
-    const expiresAt = this.#clock.now() + ttlMs;
-    const entry: Entry = { key, scope, tenant, value, bytes, expiresAt, queue, hits: 0, older: queue, newer: queue };
+    const entry = { key, scope, tenant, value, bytes, expiresAt: clock.now() + ttlMs, isUsed: false } as Entry;
     this.#entries.set(key, entry);
-    append(entry, queue);
+    append(entry, isBack ? this.#main : this.#window);
     this.#count(entry, 1);
     return undefined;
   }
@@ -147,49 +124,49 @@ export class L1Cache {
     this.#deleteGroup('scope', scope);
   }
 
-  /** Forgets which keys were pushed out as well, for a key may be a question. Scans no entry where the tenant has none. */
+  /** Forgets the remembered keys as well, for a key may be a question. Scans no entry where the tenant has none. */
   deleteTenant(tenant: string): void {
     this.#deleteGroup('tenant', tenant);
-    this.#ghosts = this.#olderGhosts = new Map();
+    this.#remembered.clear();
   }
 
   #deleteGroup(group: 'scope' | 'tenant', name: string): void {
-    if (!this.#counts[group].has(name)) return;
+    if (!this.#counts.has(name)) return;
     for (const entry of this.#entries.values()) if (entry[group] === name) this.#delete(entry);
   }
 
-  /** Takes one step towards room for a value of `queue`: gives the entry in turn another turn, or pushes it out. False where the value must not be kept. */
-  #makeRoom(queue: Queue, bytes: number): boolean {
-    const window = this.#window;
-    const main = this.#main;
-    const limit = this.#share * this.maxBytes;
-    const added = queue === window ? bytes : 0;
-    if (added > limit) return false;
-    const isOver = window.bytes + added > limit || window.entries >= this.#share * this.maxEntries;
-    const from = window.entries > 0 && (isOver || main.entries === 0) ? window : main;
-    const entry = from.newer as Entry;
-    if (entry.hits > 0) {
-      entry.hits >>= 1;
+  /** Whether a key went from the window, or was not admitted, and is remembered. Learns from that, and forgets it. */
+  #recall(key: string): boolean {
+    const remembered = this.#remembered;
+    // Undefined where it is not remembered: then none of the comparisons is true.
+    const before = remembered.get(key) as number;
+    remembered.delete(key);
+    if (remembered.size - before < this.size / 16) this.#share = Math.min(0.9, this.#share + 5 / this.size);
+    if (before === FROM_MAIN) this.#share = Math.max(0.05, this.#share - 5 / this.size);
+    if (remembered.size > 2 * this.size) remembered.clear();
+    return before > FROM_MAIN;
+  }
+
+  /**
+   * The turn of one entry: it goes, or has another. `newBytes` is what would be added to the window, 0 for what comes back.
+   * False where the value that needs the room is not to have it.
+   */
+  #makeRoom(newBytes: number): boolean {
+    // Its share, and be that nothing one entry of average size.
+    const limit = (this.#share + 1 / this.size) * this.bytes;
+    if (newBytes > limit) return false;
+    const isNew = this.#main.bytes === 0 || this.#window.bytes + newBytes > limit;
+    const entry = (isNew ? this.#window : this.#main).newer as Entry;
+    if (entry.isUsed) {
+      entry.isUsed = false;
       unlink(entry);
-      append(entry, main);
-      return from === window || queue === window;
+      append(entry, this.#main);
+      return isNew || newBytes > 0;
     }
     this.#delete(entry);
-    this.#evictions++;
-    if (from === main) this.#growWindow(0.1);
-    this.#remember(entry.key, from === main ? FROM_MAIN : this.#pushedOut++);
+    this.evictions++;
+    this.#remembered.set(entry.key, isNew ? this.#remembered.size : FROM_MAIN);
     return true;
-  }
-
-  #growWindow(entries: number): void {
-    this.#share = Math.min(0.9, Math.max(0.05, this.#share + entries / this.size));
-  }
-
-  #remember(key: string, pushedOut: number): void {
-    this.#ghosts.set(key, pushedOut);
-    if (this.#ghosts.size <= this.size / 2 + 16) return;
-    this.#olderGhosts = this.#ghosts;
-    this.#ghosts = new Map();
   }
 
   #delete(entry: Entry): void {
@@ -198,35 +175,25 @@ export class L1Cache {
     this.#count(entry, -1);
   }
 
-  #count(entry: Entry, by: number): void {
-    for (const group of ['scope', 'tenant'] as const) {
-      const counts = this.#counts[group];
-      const count = (counts.get(entry[group]) ?? 0) + by;
-      if (count === 0) counts.delete(entry[group]);
-      else counts.set(entry[group], count);
+  #count({ scope, tenant }: Entry, by: number): void {
+    for (const name of [scope, tenant]) {
+      const count = (this.#counts.get(name) ?? 0) + by;
+      if (count === 0) this.#counts.delete(name);
+      else this.#counts.set(name, count);
     }
   }
-}
-
-function createQueue(): Queue {
-  const queue = { entries: 0, bytes: 0 } as Queue;
-  queue.older = queue.newer = queue;
-  return queue;
 }
 
 function append(entry: Entry, queue: Queue): void {
   entry.queue = queue;
   entry.older = queue.older;
   entry.newer = queue;
-  queue.older.newer = entry;
-  queue.older = entry;
-  queue.entries++;
+  queue.older = queue.older.newer = entry;
   queue.bytes += entry.bytes;
 }
 
 function unlink({ queue, bytes, older, newer }: Entry): void {
   older.newer = newer;
   newer.older = older;
-  queue.entries--;
   queue.bytes -= bytes;
 }

@@ -2,7 +2,6 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ByteStore } from '../../src/cache/byte-store.ts';
-import { ClosedError } from '../../src/errors.ts';
 import type { MaybePromise } from '../../src/platform.ts';
 
 export interface ByteStoreContractOptions {
@@ -113,6 +112,73 @@ export function testByteStore(name: string, { open, reopen, expires = false }: B
       expect(await list(store)).toEqual([]);
     });
 
+    test('takes a beginning for what it is, code unit by code unit: half a surrogate pair, the last one of all, wildcards', async () => {
+      const store = await openStore();
+      const keys = [
+        '',
+        '\0',
+        'a',
+        'a\0',
+        'a\uffff',
+        'b',
+        'ä',
+        'äa',
+        '\ud83d',
+        '\ud83da',
+        '💥',
+        '💥a',
+        '💦',
+        '\udca5',
+        '\ue000',
+        '\uffff',
+        '\uffff\uffff',
+      ];
+      await store.write({ puts: keys.map((key) => ({ key, bytes: bytes(1) })) });
+      for (const prefix of [...keys, 'a%', 'a_', '*', '\ud83d\udca6']) {
+        const found = keys.filter((key) => key.startsWith(prefix)).toSorted();
+        const sum = found.reduce((length, key) => length + key.length + 1, 0);
+        expect(await list(store, prefix), JSON.stringify(prefix)).toEqual(found);
+        expect(await store.usage(prefix), JSON.stringify(prefix)).toEqual({ entries: found.length, bytes: sum });
+      }
+      const isLeft = (key: string): boolean => !key.startsWith('\ud83d') && !key.startsWith('\uffff');
+      await store.deletePrefix('\ud83d');
+      await store.trim({ prefix: '\uffff', nowMs: 0, maxBytes: 0 });
+      expect(await list(store)).toEqual(keys.filter(isLeft).toSorted());
+    });
+
+    test('takes many at once, and makes room among them', async () => {
+      const store = await openStore();
+      const keys = Array.from({ length: 700 }, (_, i) => `e:${String(i).padStart(3, '0')}`);
+      await store.put('k:1', bytes(1));
+      await store.write({
+        puts: keys.map((key, i) => ({ key, bytes: bytes(1, 2, 3), expiresAt: i % 2 === 0 ? 1000 : 2000 })),
+      });
+      expect(await list(store, 'e:')).toEqual(keys);
+      expect(await store.usage('e:')).toEqual({ entries: 700, bytes: 700 * 8 });
+      expect(await store.trim({ prefix: 'e:', nowMs: 1000, maxBytes: 20 * 8 })).toBe(680);
+      expect(await list(store, 'e:')).toEqual(keys.filter((_, i) => i % 2 === 1).slice(-20));
+      await store.write({ puts: keys.map((key) => ({ key, bytes: bytes(1) })) });
+      await store.deletePrefix('e:');
+      expect(await list(store)).toEqual(['k:1']);
+    });
+
+    test('does what it is asked in that order, also where nobody waits in between', async () => {
+      const store = await openStore();
+      await Promise.all([
+        store.put('a', bytes(1)),
+        store.put('a', bytes(2)),
+        store.put('b', bytes(1)),
+        store.delete('b'),
+        store.delete('c'),
+        store.put('c', bytes(1)),
+      ]);
+      expect(await store.get('a')).toEqual(bytes(2));
+      expect(await list(store)).toEqual(['a', 'c']);
+      await store.write({ puts: [1, 2, 3].map((value) => ({ key: 'twice', bytes: bytes(value) })) });
+      expect(await store.get('twice')).toEqual(bytes(3));
+      expect(await store.usage('twice')).toEqual({ entries: 1, bytes: 6 });
+    });
+
     test('of several who would be first, one is, and all learn who', async () => {
       const store = await openStore();
       const all = await Promise.all([1, 2, 3, 4].map(async (value) => store.putIfAbsent('key', bytes(value))));
@@ -205,6 +271,15 @@ export function testByteStore(name: string, { open, reopen, expires = false }: B
       },
     );
 
+    test('what is put again expires when it is said last', async () => {
+      const store = await openStore();
+      await store.write({ puts: ['a', 'b', 'c'].map((key) => ({ key, bytes: bytes(1), expiresAt: 1000 })) });
+      await store.put('a', bytes(1));
+      await store.write({ puts: [{ key: 'b', bytes: bytes(1), expiresAt: 1001 }], used: ['c'] });
+      expect(await store.trim({ prefix: '', nowMs: 1000, maxBytes: 1000 })).toBe(1);
+      expect(await list(store)).toEqual(['a', 'b']);
+    });
+
     test('once closed it says so', async () => {
       const store = await openStore();
       await store.close();
@@ -214,8 +289,13 @@ export function testByteStore(name: string, { open, reopen, expires = false }: B
         () => store.put('a', bytes(1)),
         () => store.delete('a'),
         () => store.keys(''),
+        () => store.putIfAbsent('a', bytes(1)),
+        () => store.write({ puts: [{ key: 'a', bytes: bytes(1) }] }),
+        () => store.deletePrefix(''),
+        () => store.usage(''),
+        () => store.trim({ prefix: '', nowMs: 0, maxBytes: 0 }),
       ];
-      for (const call of calls) await expect((async () => call())()).rejects.toThrow(ClosedError);
+      for (const call of calls) await expect((async () => call())()).rejects.toMatchObject({ code: 'CLOSED' });
     });
 
     test.runIf(reopen !== undefined)('another connection sees the same, now and afterwards', async () => {
@@ -229,9 +309,32 @@ export function testByteStore(name: string, { open, reopen, expires = false }: B
       await store.put('a', bytes(1));
       expect(await other.get('a')).toEqual(bytes(1));
       expect(await other.putIfAbsent('a', bytes(2))).toEqual(bytes(1));
+      await other.write({ deletes: ['a'], puts: [{ key: 'b', bytes: bytes(2) }] });
+      expect([await store.get('a'), await store.get('b')]).toEqual([undefined, bytes(2)]);
       await other.close();
       await store.close();
-      expect(await (await again()).get('a')).toEqual(bytes(1));
+      expect(await (await again()).get('b')).toEqual(bytes(2));
+    });
+
+    test.runIf(reopen !== undefined)('tells that another connection changed it, where it can', async () => {
+      const store = await openStore();
+      const other = await (reopen as NonNullable<typeof reopen>)(store);
+      opened.push(other);
+      if (store.changeCount === undefined) return;
+      const changes: (() => MaybePromise<unknown>)[] = [
+        () => other.put('a', bytes(1)),
+        () => other.put('a', bytes(1)),
+        () => other.putIfAbsent('b', bytes(1)),
+        () => other.delete('a'),
+        () => other.deletePrefix('b'),
+      ];
+      for (const change of changes) {
+        const before = store.changeCount();
+        await store.get('a');
+        expect(store.changeCount()).toBe(before);
+        await change();
+        expect(store.changeCount()).not.toBe(before);
+      }
     });
   });
 }
