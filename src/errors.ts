@@ -13,9 +13,12 @@ export type ErrorCode =
   | 'IDENTITY_MISMATCH'
   | 'INFERENCE'
   | 'INPUT'
+  | 'KEY'
   | 'MISSING_PEER'
   | 'MODEL_LOAD'
   | 'QUEUE_FULL'
+  | 'STORE_FULL'
+  | 'STORE_UNAVAILABLE'
   | 'UNSUPPORTED_MODEL'
   | 'UNSUPPORTED_OPERATION';
 

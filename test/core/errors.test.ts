@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import * as storeErrors from '../../src/cache/store-errors.ts';
 import * as errors from '../../src/errors.ts';
+import { KeyError } from '../../src/key-error.ts';
 import * as modelErrors from '../../src/model-errors.ts';
 
 const { EpochlyError } = errors;
@@ -18,6 +20,9 @@ const made = [
   new errors.ClosedError(),
   new modelErrors.QueueFullError(1024, 5),
   new modelErrors.MissingPeerError('onnxruntime-node', '>=1.20'),
+  new storeErrors.StoreFullError('x'),
+  new storeErrors.StoreUnavailableError('x'),
+  new KeyError('wrong', 'x'),
 ];
 
 test.each(made.map((error) => [error.name, error] as const))(
