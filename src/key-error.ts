@@ -5,16 +5,20 @@ import type { EpochlyErrorOptions } from './errors.ts';
 
 /**
  * 'missing': there is none. 'malformed': it is not 32 bytes in a form that is known. 'exposed': others can read it, or say
- * which one is read. 'unavailable': it cannot be reached. 'wrong': it is another one than what was sealed was sealed with.
+ * which one is read. 'wrong': it is another one than that which was used before. 'unavailable': it cannot be reached.
  */
-export type KeyErrorReason = 'missing' | 'malformed' | 'exposed' | 'unavailable' | 'wrong';
+export type KeyErrorReason = 'missing' | 'malformed' | 'exposed' | 'wrong' | 'unavailable';
 
-/** A key cannot be had, or is not the one. The message names where it was looked for, never any of it. */
+/**
+ * A key cannot be had, or is not the right one: nothing is sealed, and nothing that was can be opened with it. The message
+ * names where it was looked for, and never any of it.
+ */
 export class KeyError extends EpochlyError {
   override readonly name: string = 'KeyError';
   readonly reason: KeyErrorReason;
-  constructor(reason: KeyErrorReason, message: string, options?: EpochlyErrorOptions) {
+  /** `reason` is 'unavailable' unless it is given. */
+  constructor(message: string, options?: EpochlyErrorOptions & { readonly reason?: KeyErrorReason }) {
     super('KEY', message, options);
-    this.reason = reason;
+    this.reason = options?.reason ?? 'unavailable';
   }
 }

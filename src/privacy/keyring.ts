@@ -46,4 +46,6 @@ export interface DataKey {
   open(sealed: Uint8Array, aad: Uint8Array): MaybePromise<Uint8Array | undefined>;
   /** HMAC-SHA-256: 32 bytes. */
   hash(message: Uint8Array): MaybePromise<Uint8Array>;
+  /** The same as 43 characters of base64url (RFC 4648, 5), where that is had sooner than the bytes. */
+  hashText?(message: Uint8Array): MaybePromise<string>;
 }

@@ -11,5 +11,7 @@ export { testHost } from './host-contract.ts';
 export type { HostContractOptions } from './host-contract.ts';
 export { testInferenceAdapter } from './adapter-contract.ts';
 export type { AdapterContractOptions } from './adapter-contract.ts';
+export { testKeyring } from './keyring-contract.ts';
+export type { KeyringContractOptions } from './keyring-contract.ts';
 export { testPlatform } from './platform-contract.ts';
 export type { PlatformContractOptions } from './platform-contract.ts';

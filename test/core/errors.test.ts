@@ -22,7 +22,7 @@ const made = [
   new modelErrors.MissingPeerError('onnxruntime-node', '>=1.20'),
   new storeErrors.StoreFullError('x'),
   new storeErrors.StoreUnavailableError('x'),
-  new KeyError('wrong', 'x'),
+  new KeyError('x'),
 ];
 
 test.each(made.map((error) => [error.name, error] as const))(
