@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'QUEUE_FULL'
   | 'STORE'
   | 'STORE_FAILED'
+  | 'STORE_FULL'
   | 'STORE_TIMEOUT'
   | 'STORE_UNAVAILABLE'
   | 'UNSUPPORTED_MODEL'

@@ -33,3 +33,11 @@ export class StoreUnavailableError extends EpochlyError {
     this.retryAfterMs = options?.retryAfterMs;
   }
 }
+
+/** There is no room for what was to be written, and nothing of it was. Make some: `trim()`, `delete()`. */
+export class StoreFullError extends EpochlyError {
+  override readonly name: string = 'StoreFullError';
+  constructor(message: string, options?: EpochlyErrorOptions) {
+    super('STORE_FULL', message, options);
+  }
+}

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import * as storeErrors from '../../src/cache/store-errors.ts';
 import * as errors from '../../src/errors.ts';
 import { KeyError } from '../../src/key-error.ts';
 import * as modelErrors from '../../src/model-errors.ts';
@@ -19,6 +20,8 @@ const made = [
   new errors.ClosedError(),
   new modelErrors.QueueFullError(1024, 5),
   new modelErrors.MissingPeerError('onnxruntime-node', '>=1.20'),
+  new storeErrors.StoreFullError('x'),
+  new storeErrors.StoreUnavailableError('x'),
   new KeyError('x'),
 ];
 

@@ -46,7 +46,7 @@ const MAY: Readonly<Record<string, { readonly parts: readonly string[]; readonly
   'platforms/node': { parts: [...core, 'node:*'] },
   'platforms/browser': {
     parts: core,
-    packages: ['onnxruntime-web', '@tensorflow/tfjs', '@huggingface/transformers'],
+    packages: ['idb', 'onnxruntime-web', '@tensorflow/tfjs', '@huggingface/transformers'],
   },
   'platforms/web': { parts: core },
   'platforms/vite': { parts: [...core, 'node:*'], packages: ['vite'] },
