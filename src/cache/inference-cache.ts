@@ -145,8 +145,8 @@ export class InferenceCache {
     return {
       entries: this.#l1.size,
       bytes: this.#l1.bytes,
-      maxEntries: this.#l1.maxEntries,
-      maxBytes: this.#l1.maxBytes,
+      maxEntries: this.#l1.options.maxEntries,
+      maxBytes: this.#l1.options.maxBytes,
       hits: this.#hits,
       misses: this.#misses,
       hitRate: lookups === 0 ? 0 : this.#hits / lookups,
@@ -167,7 +167,7 @@ export class InferenceCache {
 
   /** @internal Most bytes that L1 keeps: what is larger is no answer to collect. */
   get maxBytes(): number {
-    return this.#l1.maxBytes;
+    return this.#l1.options.maxBytes;
   }
 
   /** @internal */

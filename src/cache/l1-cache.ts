@@ -100,8 +100,14 @@ export class L1Cache {
   }
 
   /** Keeps a value, which the caller must not change any more, or says why not: then nothing is kept for its key. */
-  set(scope: string, tenant: string, key: string, value: Portable): L1Refusal | undefined {
-    const { maxEntries, maxBytes, ttlMs, clock } = this.options;
+  set(
+    scope: string,
+    tenant: string,
+    key: string,
+    value: Portable,
+    ttlMs: number = this.options.ttlMs,
+  ): L1Refusal | undefined {
+    const { maxEntries, maxBytes, clock } = this.options;
     const old = this.#entries.get(key);
     if (old !== undefined) this.#delete(old);
     const bytes = ENTRY_OVERHEAD_BYTES + key.length * 2 + portableByteLength(value);
