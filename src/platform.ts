@@ -1,11 +1,9 @@
 /** @module The seam: what the core asks of the place it runs in. Each folder in platforms/ implements it. */
 
-import type { ByteStore } from './cache/byte-store.ts';
 import type { RequestContext } from './context.ts';
 import type { HostChannel, HostOptions } from './host/channel.ts';
 import type { ModelFiles, ReadOptions } from './host/model-files.ts';
 import type { ModelSource } from './host/model-sources.ts';
-import type { Keyring, KeySource } from './privacy/keyring.ts';
 
 /** A value now or later: what can answer at once may. */
 export type MaybePromise<T> = T | Promise<T>;
@@ -58,15 +56,6 @@ export interface Platform {
   openHost(options: HostOptions): Promise<HostChannel>;
   /** Candidates, best first, with the device each would run on. */
   listBackends(): Promise<readonly BackendInfo[]>;
-  /**
-   * A store that outlives the process: a SQLite file in Node, an IndexedDB database in browsers. `name`: the file's path, the
-   * database's name; '' is the platform's own choice. Rejects with the reason where there can be none.
-   */
-  openStore(name: string): Promise<ByteStore>;
-  /** A store that several machines share: Redis, in Node. Rejects with the reason where there can be none. */
-  openRemoteStore(url: string): Promise<ByteStore>;
-  /** The master key. @throws KeyError where there is none, or it is none */
-  openKeyring(source: KeySource): Promise<Keyring>;
   /** Runs `task` with `context` as the current one: through AsyncLocalStorage in Node, for the synchronous part in browsers. */
   runWithContext<T>(context: RequestContext, task: () => T): T;
   currentContext(): RequestContext | undefined;

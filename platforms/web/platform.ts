@@ -12,10 +12,6 @@ const unsupported = async (): Promise<never> => {
   );
 };
 
-const noStore = async (): Promise<never> => {
-  throw new UnsupportedOperationError('Nothing can be kept here: persistent caches need a browser or Node.');
-};
-
 export const webPlatform: Platform = {
   name: 'web',
   clock: systemClock,
@@ -24,9 +20,6 @@ export const webPlatform: Platform = {
   digest: sha256,
   readModel: unsupported,
   openHost: unsupported,
-  openStore: noStore,
-  openRemoteStore: noStore,
-  openKeyring: noStore,
   listBackends: async () => [],
   ...createSynchronousContext(),
   waitUntil(work) {

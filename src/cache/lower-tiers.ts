@@ -39,8 +39,6 @@ export interface LowerTiersOptions {
   /** SHA-256 as hexadecimal digits. */
   readonly digest: (bytes: Uint8Array) => MaybePromise<string>;
   readonly ttlMs: number;
-  /** The tiers keep hashes of answers, which must be of nothing but the answers. Default false. */
-  readonly hashesOnly?: boolean | undefined;
   /** What is not kept: answers with something in them that must not be. Default: all are kept. */
   readonly isSecret?: ((value: Portable) => boolean) | undefined;
   /** Holds a question for one asker at a time, over tabs or nodes. Default: each asks the model for itself. */
@@ -70,10 +68,10 @@ export class LowerTiers {
 
   /** Keeps an answer in all tiers, behind the call. Returns why it is not kept. */
   write(key: CacheKey, kept: KeptAnswer): 'redacted' | undefined {
-    const { isSecret, clock, ttlMs, tiers, waitUntil, hashesOnly } = this.#options;
+    const { isSecret, clock, ttlMs, tiers, waitUntil } = this.#options;
     if (key.identity === undefined) return undefined;
     if (isSecret?.(kept[1]) === true) return 'redacted';
-    const bytes = hashesOnly === true ? encodePortable(kept) : toBytes(kept, clock.epochNow() + ttlMs);
+    const bytes = toBytes(kept, clock.epochNow() + ttlMs);
     const written = chain(this.#nameOf(key), (name) => {
       const puts = tiers.map(({ tier }) => tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, ...scopeOf(key) }));
       return puts.some((put) => put instanceof Promise) ? Promise.all(puts).then(() => undefined) : undefined;

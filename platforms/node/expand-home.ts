@@ -1,9 +1,0 @@
-/** @module Paths that begin with the user's home folder. */
-
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
-
-/** An absolute path; `~/` at its beginning is the home folder. */
-export function expandHome(path: string): string {
-  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
-}
