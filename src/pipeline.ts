@@ -33,7 +33,7 @@ async function guard<T>(clock: Clock, options: CallOptions, task: (options: Call
   const { signal, deadlineMs = Infinity } = options;
   // NaN is no number either.
   if (Number(deadlineMs) !== deadlineMs)
-    throw new ConfigError('deadlineMs', `deadlineMs is a number, not ${String(deadlineMs)}.`);
+    throw new ConfigError('deadlineMs', `deadlineMs is a number, not ${String(deadlineMs)} (${typeof deadlineMs}).`);
   signal?.throwIfAborted();
 
   const leaving = new AbortController();
