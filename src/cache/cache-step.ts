@@ -195,6 +195,8 @@ function stillKeyOf(keys: QuestionKeys, key: CacheKey, call: InferenceCall): boo
  * what it then answered is no answer to the question.
  */
 function isAsked(keys: QuestionKeys, key: CacheKey, call: InferenceCall): MaybePromise<boolean> {
+  // What was handed over is nobody's to change, and empty.
+  if (call.options.transfer === true) return true;
   if (key.preimage !== undefined) return stillKeyOf(keys, key, call);
   const inputs = call.adapter.encodeInputs(call.model, call);
   if (inputs instanceof Promise) return true;
