@@ -135,8 +135,14 @@ async function runOnce(
   signal: AbortSignal | undefined,
 ): Promise<Shared> {
   const output = await next(signal === undefined ? call : { ...call, options: { ...call.options, signal } });
-  const same = isAsked(keys, key, call);
-  if (!(same instanceof Promise ? await same : same)) {
+  let same: boolean;
+  try {
+    same = await isAsked(keys, key, call);
+  } catch {
+    // The model took the memory of its inputs with it: what they were cannot be seen any more.
+    same = false;
+  }
+  if (!same) {
     cache.countRefusal('input_changed');
     return { output, claimed: false, kept: undefined, source: 'model' };
   }
