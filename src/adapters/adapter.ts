@@ -159,6 +159,11 @@ export interface InferenceAdapter<Model extends object = any> {
    * where they are in memory, so that the caller cannot change them before the model is called.
    */
   encodeInputs(model: Model, call: ModelCall): MaybePromise<readonly Portable[] | undefined>;
+  /**
+   * Whether what a call is given cannot change afterwards, so that nobody need read it again: a GPU's tensors take long to
+   * read. Default false.
+   */
+  readonly immutableInputs?: boolean | undefined;
   /** An answer in portable form that shares no memory with it; undefined where it has none. */
   encode(model: Model, call: ModelCall, output: unknown): MaybePromise<Portable | undefined>;
   /**

@@ -69,6 +69,7 @@ export const tfjsAdapter: InferenceAdapter<TfModel> = createAdapter<TfModel>({
     if (args.some((arg) => isPlainObject(arg) && arg['training'] === true)) return 'nondeterministic';
     return modelRefusal(model);
   },
+  immutableInputs: true,
   encodeInputs(model, { args }) {
     learnTensors(model, args);
     const token = weightsToken(model);

@@ -202,7 +202,7 @@ function stillKeyOf(keys: QuestionKeys, key: CacheKey, call: InferenceCall): boo
  */
 function isAsked(keys: QuestionKeys, key: CacheKey, call: InferenceCall): MaybePromise<boolean> {
   // What was handed over is nobody's to change, and empty.
-  if (call.options.transfer === true) return true;
+  if (call.options.transfer === true || call.adapter.immutableInputs === true) return true;
   if (key.preimage !== undefined) return stillKeyOf(keys, key, call);
   const inputs = call.adapter.encodeInputs(call.model, call);
   if (inputs instanceof Promise) return true;
