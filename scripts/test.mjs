@@ -1,12 +1,13 @@
-/** `npm test`: installs what is missing, builds, and runs every test: Node, Chromium with and without WebGPU, the page. */
+/** `npm test`: installs what is missing, builds, and runs every test: types, Node, Chromium with and without WebGPU, the page. */
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureChromium, ensurePackages, root, run } from './lib/install.mjs';
+import { ensureChromium, ensurePackages, ensureServers, root, run } from './lib/install.mjs';
 
 ensurePackages();
 await ensureChromium();
+ensureServers();
 run('node', ['scripts/build.mjs']);
 
 const reports = join(root, 'test-results');
@@ -24,9 +25,17 @@ function suite(command, args, report, count) {
   }
 }
 
+/** Those of types are one test: they compile, or tsc has said why not. `npm run types` is about everything else. */
+function typeTests() {
+  const compile = run('npx', ['tsc', '-p', 'test/types'], { allowFailure: true });
+  console.log(`test/types: ${compile ? 'passed' : 'failed'}`);
+  return compile ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
 const vitestReport = join(reports, 'vitest.json');
 const playwrightReport = join(reports, 'playwright.json');
 const results = [
+  typeTests(),
   suite(
     'npx',
     ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${vitestReport}`],

@@ -24,9 +24,10 @@ export interface PlatformBindings {
   /**
    * Puts a proxy around a model: an InferenceSession of onnxruntime-web or onnxruntime-node, a TensorFlow.js
    * LayersModel or GraphModel, a pipeline or model of @huggingface/transformers, or anything with an adapter. The model
-   * stays where it is, and stays the caller's. Wrapping it again gives the same proxy.
+   * stays where it is, and stays the caller's. Wrapping it again, or its proxy, gives the same proxy.
    *
-   * @throws UnsupportedModelError (a TypeError) naming what is supported.
+   * @throws UnsupportedModelError (a TypeError) naming what is supported, ConfigError where an option is wrong, or not the
+   * one that the model was wrapped with.
    */
   wrap<Model extends object>(model: Model, options?: WrapOptions): InferenceProxy<Model>;
   /**

@@ -11,7 +11,7 @@ export type RequestPriority = (typeof RequestPriority)[keyof typeof RequestPrior
 export interface CallOptions {
   /** Rejects the caller at once, queued or running. Work that others share goes on for them. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds from now within which the call must have finished. None by default. */
+  /** Milliseconds from now within which the call must have finished; none are left where it is not above 0. Default Infinity. */
   readonly deadlineMs?: number | undefined;
   /** Whose call it is: tenants never see each other's cached answers. Default "default". */
   readonly tenant?: string | undefined;
@@ -19,7 +19,10 @@ export interface CallOptions {
   readonly priority?: RequestPriority | undefined;
   /** The request that the call is made for. Default: the current one, of `runWithContext()`. */
   readonly context?: RequestContext | undefined;
-  /** Hosted models only: hand the input buffers over instead of copying them. The caller's arrays become empty. */
+  /**
+   * Hosted models only: hand the input buffers over instead of copying them. The caller's arrays become empty where a run
+   * takes them; where the answer is at hand, or comes of a batch, they stay as they are.
+   */
   readonly transfer?: boolean | undefined;
 }
 

@@ -5,6 +5,9 @@ import type { Clock } from './platform.ts';
 /** Node's ports keep the process alive, unless they are told not to. */
 type Port = InstanceType<typeof MessageChannel>['port1'] & { ref?(): void; unref?(): void };
 
+/** A timer that is to wait longer fires at once: its time is a signed number of 32 bits. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** Posts to itself: the next turn of the event loop, which a timer would put off by milliseconds. */
 let channel: { readonly port1: Port; readonly port2: Port } | undefined;
 const due: (() => void)[] = [];
@@ -13,9 +16,14 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   epochNow: () => Date.now(),
   after(delayMs, task, keepsAlive = false) {
-    const timer = setTimeout(task, delayMs);
-    // Node's timers do as well; elsewhere they are numbers.
-    if (!keepsAlive) (timer as { unref?(): void }).unref?.();
+    let timer: ReturnType<typeof setTimeout>;
+    const wait = (leftMs: number): void => {
+      const next = (): void => (leftMs > LONGEST_MS ? wait(leftMs - LONGEST_MS) : task());
+      timer = setTimeout(next, Math.min(leftMs, LONGEST_MS));
+      // Node's timers do as well; elsewhere they are numbers.
+      if (!keepsAlive) (timer as { unref?(): void }).unref?.();
+    };
+    wait(delayMs);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
   soon(task) {

@@ -89,58 +89,55 @@ export type InferenceConfigInit = { readonly [Field in keyof TopLevel]?: TopLeve
     | undefined;
 };
 
+type Data = Readonly<Record<string, unknown>>;
+type Variables = Readonly<Record<string, string | undefined>>;
+
 const ENV_PREFIX = 'EPOCHLY_INFERENCE_';
-const SECTION_NAMES = Object.keys(SECTIONS) as readonly SectionName[];
 
 /** Immutable. Every way of making one checks every field, and names the one that is wrong. */
 export class InferenceConfig implements TopLevel, Sections {
   /** Whether anything is done at all; without it a proxy only passes calls on. Default true. */
-  readonly enabled: boolean;
+  declare readonly enabled: boolean;
   /** Highest level of enhancement, 0 to 4. Default 2. */
-  readonly maxLevel: number;
+  declare readonly maxLevel: number;
   /** The frameworks whose models are enhanced, of those that come with the package. Default all. */
-  readonly frameworks: readonly string[];
-  readonly batching: BatchingConfig;
-  readonly compilation: CompilationConfig;
-  readonly cache: CacheConfig;
-  readonly privacy: PrivacyConfig;
-  readonly safety: SafetyConfig;
-  readonly serving: ServingConfig;
+  declare readonly frameworks: readonly string[];
+  declare readonly batching: BatchingConfig;
+  declare readonly compilation: CompilationConfig;
+  declare readonly cache: CacheConfig;
+  declare readonly privacy: PrivacyConfig;
+  declare readonly safety: SafetyConfig;
+  declare readonly serving: ServingConfig;
 
   /** @throws ConfigError naming the field. */
   constructor(init: InferenceConfigInit = {}) {
-    const given = parse(init as Readonly<Record<string, unknown>>);
-    const top = withDefaults(TOP_LEVEL, given['']) as unknown as TopLevel;
-    this.enabled = top.enabled;
-    this.maxLevel = top.maxLevel;
-    this.frameworks = top.frameworks;
-    const section = <Name extends SectionName>(name: Name): Sections[Name] =>
-      withDefaults(SECTIONS[name], given[name]) as unknown as Sections[Name];
-    this.batching = section('batching');
-    this.compilation = section('compilation');
-    this.cache = section('cache');
-    this.privacy = section('privacy');
-    this.safety = section('safety');
-    this.serving = section('serving');
+    const { '': top, ...sections } = parse(init as Data);
+    Object.assign(this, withDefaults(TOP_LEVEL, top));
+    for (const [name, specs] of Object.entries(SECTIONS)) {
+      Object.assign(this, { [name]: withDefaults(specs, sections[name]) });
+    }
     Object.freeze(this);
   }
 
   /**
    * From plain data, in snake_case or camelCase.
-   * @throws ConfigError naming an unknown key (and the one that was probably meant), or a wrong value.
+   * @throws ConfigError naming an unknown key (and those that there are), or a wrong value.
    */
-  static fromDict(data: Readonly<Record<string, unknown>>): InferenceConfig {
+  static fromDict(data: Data): InferenceConfig {
     return new InferenceConfig(data as InferenceConfigInit);
   }
 
   /**
    * From variables such as `EPOCHLY_INFERENCE_CACHE_L1_SIZE` or `EPOCHLY_INFERENCE_MAX_LEVEL`. Booleans are true, false,
-   * 1, 0, yes, no, on, off; lists are separated by commas.
+   * 1, 0, yes, no, on, off; lists are separated by commas. Of a variable that is none of these a warning is written: another
+   * program may have named it.
    *
-   * @throws ConfigError naming the variable.
+   * @throws ConfigError naming the variable whose value is wrong.
    */
-  static fromEnv(env: Readonly<Record<string, string | undefined>>): InferenceConfig {
-    return new InferenceConfig(readEnv(env));
+  static fromEnv(env: Variables): InferenceConfig {
+    if (!isRecord(env))
+      throw new ConfigError('', 'Give fromEnv() the variables: InferenceConfig.fromEnv(process.env).');
+    return InferenceConfig.resolve({ env });
   }
 
   /** Field by field: what code gives, else the environment, else the file, else the default. */
@@ -150,45 +147,38 @@ export class InferenceConfig implements TopLevel, Sections {
     file,
   }: {
     readonly options?: InferenceConfigInit | undefined;
-    readonly env?: Readonly<Record<string, string | undefined>> | undefined;
-    readonly file?: Readonly<Record<string, unknown>> | undefined;
+    readonly env?: Variables | undefined;
+    readonly file?: Data | undefined;
   }): InferenceConfig {
-    const layers = [file ?? {}, readEnv(env), options ?? {}].map((each) =>
-      parse(each as Readonly<Record<string, unknown>>),
-    );
-    const merged: Record<string, unknown> = {};
-    for (const layer of layers) {
-      for (const [name, fields] of Object.entries(layer)) {
-        if (name === '') Object.assign(merged, fields);
-        else merged[name] = { ...(merged[name] as object | undefined), ...fields };
-      }
+    const merged: Record<string, Data> = {};
+    for (const layer of [parse(file ?? {}), readEnv(env), parse((options ?? {}) as Data)]) {
+      for (const [name, fields] of Object.entries(layer)) merged[name] = { ...merged[name], ...fields };
     }
-    return new InferenceConfig(merged as InferenceConfigInit);
+    const { '': top, ...sections } = merged;
+    return new InferenceConfig({ ...top, ...sections });
   }
 
   /** Plain data in snake_case; `fromDict` makes the same configuration of it. */
   toDict(): Record<string, unknown> {
-    const all = this as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-    const dict = (fields: Readonly<Record<string, unknown>>, spec: SectionSpec): Record<string, unknown> =>
-      Object.fromEntries(Object.keys(spec).map((name) => [toSnakeCase(name), fields[name]]));
-    return {
-      ...dict(all, TOP_LEVEL),
-      ...Object.fromEntries(
-        SECTION_NAMES.map((name) => [name, dict(all[name] as Readonly<Record<string, unknown>>, SECTIONS[name])]),
-      ),
-    };
+    return inSnakeCase(this as unknown as Data);
   }
 }
 
-/** Checked fields by section; '' is the top level. */
-type Parsed = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+function inSnakeCase(fields: Data): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [toSnakeCase(name), isRecord(value) ? inSnakeCase(value) : value]),
+  );
+}
 
-function parse(data: Readonly<Record<string, unknown>>): Parsed {
+/** Checked fields by section; '' is the top level. */
+type Parsed = Readonly<Record<string, Data>>;
+
+function parse(data: Data): Parsed {
   if (!isRecord(data)) throw new ConfigError('', 'The configuration is an object.');
-  const parsed: Record<string, Readonly<Record<string, unknown>>> = {};
+  const parsed: Record<string, Data> = {};
   const top: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(data)) {
-    if (!SECTION_NAMES.includes(key as SectionName)) {
+    if (!Object.hasOwn(SECTIONS, key)) {
       top[key] = value;
     } else if (value !== undefined) {
       if (!isRecord(value)) throw new ConfigError(key, `The configuration's ${key} is an object.`);
@@ -199,91 +189,66 @@ function parse(data: Readonly<Record<string, unknown>>): Parsed {
   return parsed;
 }
 
-function parseFields(
-  path: string,
-  specs: SectionSpec,
-  data: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> {
+function parseFields(path: string, specs: SectionSpec, data: Data): Data {
   const fields: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(data)) {
     const name = Object.keys(specs).find((each) => each === key || toSnakeCase(each) === key);
-    if (name === undefined) throw unknownKey(path, key, [...Object.keys(specs), ...(path === '' ? SECTION_NAMES : [])]);
+    if (name === undefined) {
+      const known = Object.keys(path === '' ? { ...specs, ...SECTIONS } : specs);
+      throw new ConfigError(`${path}${key}`, `The configuration has no ${path}${key}, but ${known.join(', ')}.`);
+    }
     if (value === undefined) continue;
     if (Object.hasOwn(fields, name)) {
       throw new ConfigError(`${path}${key}`, `The configuration gives ${path}${name} twice, once in each spelling.`);
     }
-    const wanted = whyNot(specs[name] as FieldSpec, value);
-    if (wanted !== undefined) {
-      throw new ConfigError(`${path}${key}`, `The configuration's ${path}${key} is ${wanted}, not ${show(value)}.`);
-    }
+    check(`${path}${key}`, specs[name] as FieldSpec, value);
     fields[name] = Array.isArray(value) ? Object.freeze([...(value as unknown[])]) : value;
   }
   return fields;
 }
 
-function withDefaults(
-  specs: SectionSpec,
-  given: Readonly<Record<string, unknown>> = {},
-): Readonly<Record<string, unknown>> {
+function withDefaults(specs: SectionSpec, given: Data = {}): Data {
   const defaults = Object.fromEntries(Object.entries(specs).map(([name, { initial }]) => [name, initial]));
   return Object.freeze({ ...defaults, ...given });
 }
 
-function readEnv(env: Readonly<Record<string, string | undefined>>): InferenceConfigInit {
-  const data: Record<string, unknown> = {};
-  for (const [variable, value] of Object.entries(env)) {
-    if (!variable.startsWith(ENV_PREFIX) || value === undefined) continue;
+function check(field: string, spec: FieldSpec, value: unknown): void {
+  const wanted = whyNot(spec, value);
+  if (wanted !== undefined)
+    throw new ConfigError(field, `The configuration's ${field} is ${wanted}, not ${show(value)}.`);
+}
+
+function readEnv(env: Variables): Parsed {
+  const parsed: Record<string, Record<string, unknown>> = {};
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith(ENV_PREFIX) || text === undefined) continue;
     const found = ENV_FIELDS.get(variable);
-    if (found === undefined) throw unknownKey('', variable, [...ENV_FIELDS.keys()]);
-    const parsed = fromText(found.spec, value);
-    const wanted = whyNot(found.spec, parsed);
-    if (wanted !== undefined)
-      throw new ConfigError(variable, `The environment variable ${variable} is ${wanted}, not ${show(value)}.`);
-    if (found.section === '') data[found.name] = parsed;
-    else data[found.section] = { ...(data[found.section] as object | undefined), [found.name]: parsed };
+    if (found === undefined) {
+      console.warn(`epochly knows no variable ${variable}.`);
+      continue;
+    }
+    const { section, name, spec } = found;
+    const value = fromText(spec, text);
+    check(variable, spec, value);
+    (parsed[section] ??= {})[name] = value;
   }
-  return data as InferenceConfigInit;
+  return parsed;
 }
 
 const ENV_FIELDS: ReadonlyMap<string, { readonly section: string; readonly name: string; readonly spec: FieldSpec }> =
   new Map(
-    [['', TOP_LEVEL] as const, ...SECTION_NAMES.map((name) => [name, SECTIONS[name]] as const)].flatMap(
-      ([section, specs]) =>
-        Object.entries(specs).map(([name, spec]) => [
-          `${ENV_PREFIX}${section === '' ? '' : `${section.toUpperCase()}_`}${toSnakeCase(name).toUpperCase()}`,
-          { section, name, spec },
-        ]),
+    Object.entries({ '': TOP_LEVEL, ...SECTIONS }).flatMap(([section, specs]) =>
+      Object.entries(specs).map(([name, spec]) => [
+        ENV_PREFIX + toSnakeCase(section === '' ? name : `${section}_${name}`).toUpperCase(),
+        { section, name, spec },
+      ]),
     ),
   );
 
-function unknownKey(path: string, key: string, known: readonly string[]): ConfigError {
-  const nearest = known.toSorted((a, b) => editDistance(key, a) - editDistance(key, b))[0] as string;
-  return new ConfigError(`${path}${key}`, `The configuration has no ${path}${key}. Did you mean ${path}${nearest}?`);
-}
-
-/** Levenshtein's distance, letter case and underscores aside. */
-function editDistance(a: string, b: string): number {
-  const [from, to] = [a, b].map((each) => each.toLowerCase().replaceAll('_', '')) as [string, string];
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (row[j - 1] as number) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] as number;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+function isRecord(value: unknown): value is Data {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function show(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return String(value);
-  }
+  return typeof value === 'string' ? `"${value}"` : String(value);
 }

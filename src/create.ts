@@ -88,13 +88,14 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     onCall: calls.event,
     wrap: (model, wrapOptions) => wrapper.wrap(model, wrapOptions),
     async load(source, loadOptions = {}) {
+      const modelConfig = wrapper.configOf(loadOptions?.config);
       // A chunk of its own for bundlers: who only wraps models does not pay for opening them.
       const { loadModel, hostedAdapter } = await import('./load.ts');
       const hosted = await loadModel(platform, source, loadOptions);
       return wrapper.wrap(hosted, {
         adapter: hostedAdapter,
         identity: hosted.answerIdentity,
-        config: loadOptions.config,
+        config: modelConfig,
       });
     },
     getBatchStats: (modelId) => batched?.getStats(modelId),

@@ -1,4 +1,4 @@
-/** @module Typed events: `onX(listener)` returns a Disposable; a listener that throws harms nobody else. */
+/** @module Typed events: `onX(listener)` returns a Disposable; a listener that throws or rejects harms nobody else. */
 
 export type Listener<T> = (event: T) => void;
 
@@ -25,17 +25,20 @@ export class Emitter<T> {
     return this.#listeners.length > 0;
   }
 
-  /**
-   * Calls each listener in the order of subscription. What a listener throws is written to the console: a broken
-   * subscriber may fail neither the call that emitted nor, as an uncaught error would in Node, the process.
-   */
+  /** Calls each listener in the order of subscription, and waits for none. */
   emit(event: T): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        console.error('epochly: an event listener threw', error);
-      }
-    }
+    for (const listener of this.#listeners) void notify(listener, event);
+  }
+}
+
+/**
+ * Calls a listener, at once. What it throws, or rejects with later, is written to the console: a broken subscriber may fail
+ * neither the call that it is told of nor, as an uncaught error would in Node, the process.
+ */
+export async function notify<T>(listener: Listener<T>, event: T): Promise<void> {
+  try {
+    await listener(event);
+  } catch (error) {
+    console.error('epochly: a listener failed', error);
   }
 }

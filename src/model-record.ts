@@ -71,12 +71,13 @@ export class ModelRecord implements ProxyBehaviour {
   ): Promise<unknown> {
     this.#calls++;
     const startedAt = this.#parts.platform.clock.now();
-    const { call: given, options } = this.#split({ entryPoint, args }, viewOptions);
-    const call = this.#loading === undefined ? given : this.#keep(given, options);
-    const context = options.context ?? this.#parts.platform.currentContext();
+    let { context = this.#parts.platform.currentContext() } = viewOptions;
     let source: AnswerSource | undefined;
     let error: unknown;
     try {
+      const { call: given, options } = this.#split({ entryPoint, args }, viewOptions);
+      const call = this.#loading === undefined ? given : this.#keep(given, options);
+      context = options.context ?? context;
       return await guardCall(this.#parts.platform.clock, options, async (guarded) => {
         if (this.#loading !== undefined) await this.#loading;
         guarded.signal?.throwIfAborted();
@@ -108,16 +109,18 @@ export class ModelRecord implements ProxyBehaviour {
   ): unknown {
     this.#calls++;
     const startedAt = this.#parts.platform.clock.now();
+    let source: AnswerSource | undefined;
     let error: unknown;
     try {
       const output = original();
+      source = 'model';
       this.#profile(startedAt, args, output);
       return output;
     } catch (thrown) {
       error = thrown;
       throw thrown;
     } finally {
-      this.#finished({ entryPoint, source: error === undefined ? 'model' : undefined, error, context }, startedAt);
+      this.#finished({ entryPoint, source, error, context }, startedAt);
     }
   }
 

@@ -1,7 +1,7 @@
 /** @module The way of one call: steps composed once a model, so that a disabled feature is an absent step. */
 
 import type { CallOptions, InferenceCall, Step } from './call.ts';
-import { abortReason, DeadlineExceededError } from './errors.ts';
+import { abortReason, ConfigError, DeadlineExceededError } from './errors.ts';
 import type { Clock } from './platform.ts';
 
 export type Pipeline = (call: InferenceCall) => Promise<unknown>;
@@ -19,7 +19,7 @@ export function composePipeline(steps: readonly Step[]): Pipeline {
  * is doing. To the task both are one signal, with the reason to be rejected with: work that is shared must not end
  * because one of its waiters has to go.
  *
- * @throws the signal's reason, or DeadlineExceededError
+ * @throws the signal's reason, DeadlineExceededError, or ConfigError where the deadline is no number
  */
 export function guardCall<T>(
   clock: Clock,
@@ -30,14 +30,17 @@ export function guardCall<T>(
 }
 
 async function guard<T>(clock: Clock, options: CallOptions, task: (options: CallOptions) => Promise<T>): Promise<T> {
-  const { signal, deadlineMs } = options;
+  const { signal, deadlineMs = Infinity } = options;
+  // NaN is no number either.
+  if (Number(deadlineMs) !== deadlineMs)
+    throw new ConfigError('deadlineMs', `deadlineMs is a number, not ${String(deadlineMs)} (${typeof deadlineMs}).`);
   signal?.throwIfAborted();
 
   const leaving = new AbortController();
   const onAbort = (): void => leaving.abort(abortReason(signal as AbortSignal));
-  const onDeadline = (): void => leaving.abort(new DeadlineExceededError(deadlineMs as number));
+  const onDeadline = (): void => leaving.abort(new DeadlineExceededError(deadlineMs));
   signal?.addEventListener('abort', onAbort);
-  const timer = deadlineMs === undefined ? undefined : clock.after(deadlineMs, onDeadline);
+  const timer = deadlineMs === Infinity ? undefined : clock.after(deadlineMs, onDeadline);
   try {
     return await new Promise<T>((resolve, reject) => {
       leaving.signal.addEventListener('abort', () => reject(leaving.signal.reason));

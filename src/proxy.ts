@@ -2,6 +2,7 @@
 
 import type { EntryPoint } from './adapters/adapter.ts';
 import type { CallOptions } from './call.ts';
+import { read } from './shapes.ts';
 
 /** Marks proxies across copies of the package: reading it from a proxy gives the model. */
 const PROXY_MARK = Symbol.for('epochly.proxied');
@@ -52,6 +53,7 @@ export interface ProxyBehaviour {
 }
 
 type Method = (...args: unknown[]) => unknown;
+type Constructor = object & (new (...args: unknown[]) => object);
 
 /** The model behind a proxy (of any copy of epochly); the value itself where it is no proxy. */
 export function unwrap<Value>(value: Value): Value extends InferenceProxyMembers<infer Model> ? Model : Value;
@@ -64,18 +66,17 @@ export function isProxy(value: unknown): value is InferenceProxy<object> {
   return modelBehind(value) !== undefined;
 }
 
+/** A hostile or revoked proxy is none of ours. */
 function modelBehind(value: unknown): object | undefined {
-  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return undefined;
-  try {
-    return (value as { [PROXY_MARK]?: object })[PROXY_MARK];
-  } catch {
-    return undefined; // A hostile or revoked proxy is none of ours.
-  }
+  return read(value, PROXY_MARK) as object | undefined;
 }
 
 /**
- * Makes the proxy. Methods that are no entry points, getters and setters run on the model itself, never on the proxy:
- * private fields and internal slots exist only there.
+ * Makes the proxy. Methods (functions up the prototype chain), getters and setters run on the model itself, never on the
+ * proxy: private fields and internal slots exist only there. What a model has of its own is given as it is, functions
+ * included, but for entry points. Where the model itself would come out of it, at once or promised, the proxy does.
+ *
+ * It cannot be frozen, have properties that are fixed, be cloned, or hold up to `#private in proxy`: no such proxy can.
  */
 export function createProxy<Model extends object>(model: Model, behaviour: ProxyBehaviour): InferenceProxy<Model> {
   return createView(model, behaviour, {});
@@ -87,15 +88,23 @@ function createView<Model extends object>(
   behaviour: ProxyBehaviour,
   options: CallOptions,
 ): InferenceProxy<Model> {
-  const kinds = new Map(behaviour.entryPoints.map((each) => [each.name, each.kind]));
-  const wrappers = new WeakMap<object, Map<PropertyKey, unknown>>();
+  const kinds = new Map<PropertyKey, EntryPoint['kind']>(behaviour.entryPoints.map((each) => [each.name, each.kind]));
+  const wrappers = new Map<PropertyKey, { readonly method: Method; readonly wrapper: unknown }>();
 
-  const route = (name: string, args: readonly unknown[], original: () => unknown): unknown => {
+  const outward = (value: unknown): unknown => (value === model ? proxy : value);
+
+  /** Calls the model, or one of its methods. */
+  const invoke = (method: unknown, self: unknown, args: readonly unknown[]): unknown => {
+    const result: unknown = Reflect.apply(method as Method, self, args);
+    return isPlainPromise(result) ? result.then(outward) : outward(result);
+  };
+
+  const route = (name: PropertyKey, args: readonly unknown[], original: () => unknown): unknown => {
     switch (kinds.get(name)) {
       case 'async':
-        return behaviour.call(name, args, options, original);
+        return behaviour.call(name as string, args, options, original);
       case 'sync':
-        return behaviour.observe(name, args, options, original);
+        return behaviour.observe(name as string, args, options, original);
       case 'mutator':
         return mutate(behaviour, original);
       case undefined:
@@ -103,25 +112,26 @@ function createView<Model extends object>(
     }
   };
 
-  /** The same wrapper for the same function under the same name, so that `proxy.run === proxy.run`. */
+  /** The same wrapper as long as the function is the same, so that `proxy.run === proxy.run`. */
   const wrapMethod = (name: PropertyKey, method: Method): unknown => {
-    let byName = wrappers.get(method);
-    if (byName === undefined) wrappers.set(method, (byName = new Map()));
-    let wrapper = byName.get(name);
-    if (wrapper === undefined) {
-      wrapper = new Proxy(method, {
+    let known = wrappers.get(name);
+    if (known?.method !== method) {
+      const wrapper: unknown = new Proxy(method, {
         apply(_target, self, args: unknown[]) {
           const isModel = self === proxy || self === undefined || modelBehind(self) === model;
-          const receiver: unknown = isModel ? model : self;
-          const original = (): unknown => Reflect.apply(method, receiver, args);
-          const result = typeof name === 'string' && receiver === model ? route(name, args, original) : original();
-          return result === model ? proxy : result;
+          return isModel ? route(name, args, () => invoke(method, model, args)) : invoke(method, self, args);
         },
       });
-      byName.set(name, wrapper);
+      wrappers.set(name, (known = { method, wrapper }));
     }
-    return wrapper;
+    return known.wrapper;
   };
+
+  /** A property's value as it is seen from outside. */
+  const give = (key: PropertyKey, value: unknown): unknown =>
+    typeof value === 'function' && (kinds.has(key) || isMethod(model, key))
+      ? wrapMethod(key, value as Method)
+      : outward(value);
 
   const members: InferenceProxyMembers<Model> = {
     unwrapped: model,
@@ -137,41 +147,59 @@ function createView<Model extends object>(
       if (typeof method !== 'function') {
         return Promise.reject(new TypeError(`The model has no method ${JSON.stringify(name)} to infer with.`));
       }
-      return behaviour.call(name, all, { ...options, ...more }, () => Reflect.apply(method, model, all));
+      return behaviour.call(name, all, { ...options, ...more }, () => invoke(method, model, all));
     },
   };
 
   // The target is a stand-in: a proxy must report a target's frozen properties as they are, which would forbid
-  // replacing the methods of a frozen model.
-  const target = (typeof model === 'function' ? () => undefined : {}) as Model;
+  // replacing the methods of a frozen model. A bound function can be constructed and has no `prototype` to report.
+  const target = (typeof model === 'function' ? Object.bind(undefined) : {}) as Model;
   Object.defineProperty(target, INSPECT, { value: () => model, configurable: true });
 
   const proxy = new Proxy(target, {
     get(_target, key) {
       if (key === PROXY_MARK) return model;
       if (Object.hasOwn(members, key)) return members[key as keyof typeof members];
-      const value: unknown = Reflect.get(model, key, model);
-      if (typeof value !== 'function' || key === 'constructor') return value;
-      return wrapMethod(key, value as Method);
+      return give(key, Reflect.get(model, key, model));
     },
-    set: (_target, key, value) => Reflect.set(model, key, value, model),
+    set: (_target, key, value, receiver) => Reflect.set(model, key, value, receiver === proxy ? model : receiver),
     has: (_target, key) => Object.hasOwn(members, key) || Reflect.has(model, key),
     deleteProperty: (_target, key) => Reflect.deleteProperty(model, key),
-    defineProperty: (_target, key, descriptor) => Reflect.defineProperty(model, key, descriptor),
+    // Only what the target has too may be fixed: else the engine throws, which here would be after the model was changed.
+    defineProperty: (_target, key, descriptor) =>
+      descriptor.configurable !== false && Reflect.defineProperty(model, key, descriptor),
     ownKeys: () => Reflect.ownKeys(model),
     getOwnPropertyDescriptor(_target, key) {
       const descriptor = Reflect.getOwnPropertyDescriptor(model, key);
-      return descriptor && { ...descriptor, configurable: true };
+      if (descriptor === undefined) return undefined;
+      if ('value' in descriptor) Object.assign(descriptor, { value: give(key, descriptor.value) });
+      return { ...descriptor, configurable: true };
     },
     getPrototypeOf: () => Reflect.getPrototypeOf(model),
     setPrototypeOf: (_target, prototype) => Reflect.setPrototypeOf(model, prototype),
     preventExtensions: () => false,
     apply: (_target, self, args: unknown[]) =>
-      route('', args, () =>
-        Reflect.apply(model as unknown as Method, modelBehind(self) === model ? model : self, args),
-      ),
+      route('', args, () => invoke(model, modelBehind(self) === model ? model : self, args)),
+    construct: (_target, args: unknown[], newTarget: unknown) =>
+      Reflect.construct(model as Constructor, args, (newTarget === proxy ? model : newTarget) as Constructor),
   }) as InferenceProxy<Model>;
   return proxy;
+}
+
+/**
+ * Whether the function of that name is a method: found up the prototype chain, and no getter's. What every function has
+ * (`call`, `bind`) is the proxy's own, and the constructor is nobody's method.
+ */
+function isMethod(model: object, key: PropertyKey): boolean {
+  let holder: object | null = model;
+  while (holder !== null && !Object.hasOwn(holder, key)) holder = Reflect.getPrototypeOf(holder);
+  if (holder === null || holder === model || holder === Function.prototype || key === 'constructor') return false;
+  return 'value' in (Reflect.getOwnPropertyDescriptor(holder, key) as PropertyDescriptor);
+}
+
+/** A promise that nobody subclassed or added to: what its `then` gives is as good as it. */
+function isPlainPromise(value: unknown): value is Promise<unknown> {
+  return (value as object | undefined)?.constructor === Promise && Object.keys(value as object).length === 0;
 }
 
 function mutate(behaviour: ProxyBehaviour, original: () => unknown): unknown {

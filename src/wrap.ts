@@ -5,15 +5,17 @@ import type { AdapterRegistry } from './adapters/registry.ts';
 import type { BatchedModels } from './batching/batched-models.ts';
 import type { InferenceCache } from './cache/inference-cache.ts';
 import type { AnswerSource, Step } from './call.ts';
-import type { InferenceConfig } from './config.ts';
+import { InferenceConfig } from './config.ts';
+import type { InferenceConfigInit } from './config.ts';
 import type { RequestContext } from './context.ts';
-import { UnsupportedModelError } from './errors.ts';
+import { ConfigError, UnsupportedModelError } from './errors.ts';
 import type { Emitter } from './events.ts';
 import type { InferenceProfiler } from './metrics/profiler.ts';
 import type { InferenceOptimizer } from './optimizer.ts';
 import { ModelRecord } from './model-record.ts';
 import type { Platform } from './platform.ts';
-import { createProxy, isProxy } from './proxy.ts';
+import { read } from './shapes.ts';
+import { createProxy, unwrap } from './proxy.ts';
 import type { InferenceProxy } from './proxy.ts';
 
 /** Options of `wrap()`. */
@@ -22,8 +24,11 @@ export interface WrapOptions {
   readonly adapter?: InferenceAdapter | undefined;
   /** What stands for the model's weights, such as the SHA-256 of its file: what persistent tiers key by. */
   readonly identity?: string | undefined;
-  /** The configuration of this model in place of the shared one. Cache sizes stay those of the shared cache. */
-  readonly config?: InferenceConfig | undefined;
+  /**
+   * The configuration of this model in place of the shared one, or what of it differs. Cache sizes stay those of the shared
+   * cache.
+   */
+  readonly config?: InferenceConfig | InferenceConfigInit | undefined;
 }
 
 /** A call that has finished. */
@@ -54,9 +59,15 @@ export interface ModelWrapperParts {
   readonly forgetBatching: (modelId: number) => void;
 }
 
+/** A proxy, and the options it was made with, as they were settled. */
+interface Wrapped {
+  readonly proxy: InferenceProxy<object>;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
 export class ModelWrapper {
   readonly #parts: ModelWrapperParts;
-  readonly #proxies = new WeakMap<object, InferenceProxy<object>>();
+  readonly #wrapped = new WeakMap<object, Wrapped>();
   /** Forgets what is kept of a model by its number once the model itself is garbage. */
   readonly #forgotten: FinalizationRegistry<number>;
 
@@ -70,26 +81,52 @@ export class ModelWrapper {
     });
   }
 
-  /** @throws UnsupportedModelError where no adapter recognises the model. */
+  /**
+   * A model that is wrapped already, or its proxy, is answered with the proxy that there is.
+   *
+   * @throws UnsupportedModelError where no adapter recognises the model, ConfigError where an option is wrong, or is not the
+   * one that the model was wrapped with.
+   */
   wrap<Model extends object>(model: Model, options: WrapOptions = {}): InferenceProxy<Model> {
-    if (isProxy(model)) return model as InferenceProxy<Model>;
-    const known = isObject(model) ? this.#proxies.get(model) : undefined;
-    if (known !== undefined) return known as InferenceProxy<Model>;
+    const { adapters } = this.#parts;
+    const config = this.configOf(options.config);
+    const inner = unwrap(model);
+    const known = this.#wrapped.get(inner);
+    const existing = inner === model ? known?.proxy : model;
+    if (existing !== undefined) {
+      checkOptions({ ...options, config: options.config && config }, known?.options);
+      return existing as InferenceProxy<Model>;
+    }
 
-    const adapter = options.adapter ?? (isObject(model) ? this.#parts.adapters.find(model) : undefined);
-    if (adapter === undefined || !isObject(model)) throw unsupported(model, this.#parts.adapters.supported());
-    const proxy = adapter.wrapForward(model, (inner, entryPoints) =>
-      createProxy(
-        inner,
-        new ModelRecord(this.#parts, adapter, inner, entryPoints, {
-          identity: options.identity,
-          config: options.config ?? this.#parts.config,
-        }),
-      ),
+    const adapter = options.adapter ?? (isObject(model) ? adapters.find(model) : undefined);
+    if (adapter === undefined || !isObject(model)) throw unsupported(model, adapters.supported());
+    const { identity } = options;
+    const proxy = adapter.wrapForward(model, (wrapped, entryPoints) =>
+      createProxy(wrapped, new ModelRecord(this.#parts, adapter, wrapped, entryPoints, { identity, config })),
     ) as InferenceProxy<Model>;
-    this.#proxies.set(model, proxy);
+    this.#wrapped.set(model, { proxy, options: { ...options, adapter, config } });
     this.#forgotten.register(model, proxy.modelId);
     return proxy;
+  }
+
+  /** The configuration of a model: what is not given is the shared one's. @throws ConfigError naming the field. */
+  configOf(given: WrapOptions['config']): InferenceConfig {
+    if (given instanceof InferenceConfig) return given;
+    const { config } = this.#parts;
+    return given === undefined ? config : InferenceConfig.resolve({ options: given, file: { ...config } });
+  }
+}
+
+/** Options that come too late for a model are no options: nobody would notice that they do nothing. */
+function checkOptions(given: WrapOptions, first: Wrapped['options'] = {}): void {
+  for (const [field, value] of Object.entries(given)) {
+    if (value === undefined || value === first[field]) continue;
+    if (value instanceof InferenceConfig && JSON.stringify(value) === JSON.stringify(first[field])) continue;
+    throw new ConfigError(
+      field,
+      `The model is wrapped already, with another ${field}. For a second proxy use another createEpochly(), and ` +
+        'unwrap(model).',
+    );
   }
 }
 
@@ -98,18 +135,10 @@ function isObject(value: unknown): value is object {
 }
 
 function unsupported(value: unknown, supported: readonly string[]): UnsupportedModelError {
-  const what = isObject(value) ? `a ${constructorName(value)}` : String(value);
+  const kind = String(read(read(value, 'constructor'), 'name') || typeof value);
   return new UnsupportedModelError(
-    `wrap() was given ${what}, which is no model it knows. It knows ${supported.join('; ')}. ` +
-      'For anything else give an adapter: wrap(model, { adapter }), made with callableAdapter() or of your own. ' +
-      'To open a model file use load().',
+    `wrap() was given ${isObject(value) ? `a ${kind}` : String(value)}, which is no model it knows. It knows ` +
+      `${supported.join('; ')}. For anything else give an adapter: wrap(model, { adapter: callableAdapter() }). To open a ` +
+      'model file use load().',
   );
-}
-
-function constructorName(value: object): string {
-  try {
-    return value.constructor.name || typeof value;
-  } catch {
-    return typeof value;
-  }
 }

@@ -4,38 +4,60 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../src/errors.ts';
 
+type Content = Readonly<Record<string, unknown>>;
+
+/** How `epochly` in package.json begins where it is no dependency, whose value is a string. */
+const SECTION = /"epochly"\s*:\s*[^"\s]/;
+
 /**
- * Looked for from `folder` up to the nearest folder with a package.json. epochly.config.json goes before package.json.
+ * The nearest, looked for from `folder` up to the root: a package of a monorepo has its root's. In one folder
+ * epochly.config.json goes before package.json.
+ *
  * @throws ConfigError naming the file where it is not valid JSON, or not an object.
  */
-export function readConfigFile(folder: string): Readonly<Record<string, unknown>> | undefined {
+export function readConfigFile(folder: string): Content | undefined {
   for (let at = folder; ; at = dirname(at)) {
-    const file = readJson(join(at, 'epochly.config.json'));
-    if (file !== undefined) return file;
-    const manifest = readJson(join(at, 'package.json'));
-    if (manifest !== undefined) return section(join(at, 'package.json'), manifest['epochly']);
-    if (at === dirname(at)) return undefined;
+    const found = ownFile(join(at, 'epochly.config.json')) ?? manifestSection(join(at, 'package.json'));
+    if (found !== undefined || at === dirname(at)) return found;
   }
 }
 
-function readJson(path: string): Readonly<Record<string, unknown>> | undefined {
-  let content: string;
+function ownFile(path: string): Content | undefined {
+  const text = readText(path);
+  return text === undefined ? undefined : checked(path, parse(path, text));
+}
+
+/** package.json is everybody's: one that is not JSON to the letter (comments) is no error unless there is a section in it. */
+function manifestSection(path: string): Content | undefined {
+  const text = readText(path);
+  if (text === undefined || !text.includes('"epochly"')) return undefined;
+  let manifest: { readonly epochly?: unknown };
   try {
-    content = readFileSync(path, 'utf8');
+    manifest = parse(path, text) as typeof manifest;
+  } catch (error) {
+    if (SECTION.test(text)) throw error;
+    return undefined;
+  }
+  return manifest.epochly === undefined ? undefined : checked(path, manifest.epochly);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch {
     return undefined;
   }
+}
+
+function parse(path: string, text: string): unknown {
   try {
-    return section(path, JSON.parse(content));
+    return JSON.parse(text);
   } catch (cause) {
-    if (cause instanceof ConfigError) throw cause;
     throw new ConfigError(path, `${path} is not valid JSON: ${(cause as Error).message}`, { cause });
   }
 }
 
-function section(path: string, value: unknown): Readonly<Record<string, unknown>> | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>;
+function checked(path: string, value: unknown): Content {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Content;
   throw new ConfigError(path, `The configuration in ${path} is an object.`);
 }

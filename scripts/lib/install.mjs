@@ -51,13 +51,25 @@ export async function ensureChromium() {
   console.log('Installing Chromium for the tests (once)…');
   run('npx', ['playwright', 'install', 'chromium'], { allowFailure: true });
   if (found()) return;
-  const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  if (existsSync('/usr/bin/apt-get')) {
-    const apt = [...sudo, 'apt-get'];
-    run(apt[0], [...apt.slice(1), 'update', '-q'], { allowFailure: true });
-    run(apt[0], [...apt.slice(1), 'install', '-qy', '--no-install-recommends', 'chromium'], { allowFailure: true });
-  }
+  installFromDebian('chromium');
   if (found()) return;
   console.error('No Chromium could be installed. Install one and set CHROMIUM_PATH to its executable.');
   process.exit(1);
+}
+
+/** What the tests of persistent tiers start: an HSM in software. Where they cannot be installed, those tests say so. */
+export function ensureServers() {
+  const missing = Object.entries({ softhsm2: '/usr/bin/softhsm2-util' })
+    .filter(([, path]) => !existsSync(path))
+    .map(([name]) => name);
+  if (missing.length === 0) return;
+  console.log(`Installing ${missing.join(' and ')} for the tests (once)…`);
+  installFromDebian(...missing);
+}
+
+function installFromDebian(...packages) {
+  if (!existsSync('/usr/bin/apt-get')) return;
+  const [command, ...rest] = process.getuid?.() === 0 ? ['apt-get'] : ['sudo', '-n', 'apt-get'];
+  run(command, [...rest, 'update', '-q'], { allowFailure: true });
+  run(command, [...rest, 'install', '-qy', '--no-install-recommends', ...packages], { allowFailure: true });
 }

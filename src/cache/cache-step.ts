@@ -135,8 +135,14 @@ async function runOnce(
   signal: AbortSignal | undefined,
 ): Promise<Shared> {
   const output = await next(signal === undefined ? call : { ...call, options: { ...call.options, signal } });
-  const same = isAsked(keys, key, call);
-  if (!(same instanceof Promise ? await same : same)) {
+  let same: boolean;
+  try {
+    same = await isAsked(keys, key, call);
+  } catch {
+    // The model took the memory of its inputs with it: what they were cannot be seen any more.
+    same = false;
+  }
+  if (!same) {
     cache.countRefusal('input_changed');
     return { output, claimed: false, kept: undefined, source: 'model' };
   }
@@ -195,6 +201,8 @@ function stillKeyOf(keys: QuestionKeys, key: CacheKey, call: InferenceCall): boo
  * what it then answered is no answer to the question.
  */
 function isAsked(keys: QuestionKeys, key: CacheKey, call: InferenceCall): MaybePromise<boolean> {
+  // What was handed over is nobody's to change, and empty.
+  if (call.options.transfer === true) return true;
   if (key.preimage !== undefined) return stillKeyOf(keys, key, call);
   const inputs = call.adapter.encodeInputs(call.model, call);
   if (inputs instanceof Promise) return true;

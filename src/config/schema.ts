@@ -6,26 +6,18 @@ import { DEFAULT_CACHE_CONFIG } from '../cache/cache-config.ts';
 export type FieldSpec =
   | { readonly kind: 'boolean'; readonly initial: boolean }
   | { readonly kind: 'integer' | 'number'; readonly initial: number; readonly min: number; readonly max: number }
-  | { readonly kind: 'string'; readonly initial: string; readonly oneOf?: readonly string[] }
+  | { readonly kind: 'string'; readonly initial: string; readonly oneOf?: readonly string[] | undefined }
   | { readonly kind: 'strings'; readonly initial: readonly string[] };
 
 export type SectionSpec = Readonly<Record<string, FieldSpec>>;
 
 const flag = (initial: boolean): FieldSpec => ({ kind: 'boolean', initial });
-const text = (initial: string, oneOf?: readonly string[]): FieldSpec =>
-  oneOf === undefined ? { kind: 'string', initial } : { kind: 'string', initial, oneOf };
-const integer = (initial: number, min: number, max: number = Number.MAX_SAFE_INTEGER): FieldSpec => ({
-  kind: 'integer',
-  initial,
-  min,
-  max,
-});
-const number = (initial: number, min: number, max: number = Number.MAX_VALUE): FieldSpec => ({
-  kind: 'number',
-  initial,
-  min,
-  max,
-});
+const text = (initial: string, oneOf?: readonly string[]): FieldSpec => ({ kind: 'string', initial, oneOf });
+const numeric =
+  (kind: 'integer' | 'number') =>
+  (initial: number, min: number, max: number = Number.MAX_VALUE): FieldSpec => ({ kind, initial, min, max });
+const integer = numeric('integer');
+const number = numeric('number');
 
 const PRIVACY_MODES = ['ephemeral', 'persisted_encrypted', 'hashes_only'];
 
@@ -104,7 +96,7 @@ export function whyNot(spec: FieldSpec, value: unknown): string | undefined {
       const fits =
         typeof value === 'number' && Number.isFinite(value) && whole && value >= spec.min && value <= spec.max;
       if (fits) return undefined;
-      const upper = spec.max >= Number.MAX_SAFE_INTEGER ? 'up' : `to ${spec.max}`;
+      const upper = spec.max === Number.MAX_VALUE ? 'up' : `to ${spec.max}`;
       return `a ${spec.kind === 'integer' ? 'whole ' : ''}number from ${spec.min} ${upper}`;
     }
   }

@@ -1,6 +1,9 @@
 /** @module What each model's runs take. */
 
 import type { InferenceAdapter } from '../adapters/adapter.ts';
+import { SECTIONS, whyNot } from '../config/schema.ts';
+import type { FieldSpec } from '../config/schema.ts';
+import { notify } from '../events.ts';
 import { Histogram } from '../histogram.ts';
 
 /** How much of the calls is looked at. */
@@ -25,7 +28,10 @@ export interface ProfiledCall {
   readonly outputs?: unknown;
 }
 
-/** Called with the runs of the warm-up and with the samples after it, so that they can be kept as ground truth. */
+/**
+ * Called with the runs of the warm-up and with the samples after it, so that they can be kept as ground truth. What it throws
+ * is written to the console, and fails no run.
+ */
 export type GoldenCallback = (call: ProfiledCall) => void;
 
 /** All durations in milliseconds. */
@@ -72,10 +78,10 @@ export class InferenceProfiler {
 
   /** @throws RangeError for a warm-up below 1 or a rate outside 0 to 1. */
   constructor({ warmupTarget = 10, sampleRate = 0.01 }: InferenceProfilerOptions = {}) {
-    if (!Number.isSafeInteger(warmupTarget) || warmupTarget < 1) {
-      throw new RangeError(`warmupTarget is a whole number from 1, not ${warmupTarget}.`);
+    for (const [name, value] of Object.entries({ warmupTarget, sampleRate })) {
+      const wanted = whyNot(SECTIONS.safety[name] as FieldSpec, value);
+      if (wanted !== undefined) throw new RangeError(`${name} is ${wanted}, not ${value}.`);
     }
-    if (!(sampleRate >= 0 && sampleRate <= 1)) throw new RangeError(`sampleRate is from 0 to 1, not ${sampleRate}.`);
     this.#warmupTarget = warmupTarget;
     this.#sampleRate = sampleRate;
   }
@@ -104,7 +110,7 @@ export class InferenceProfiler {
       profile.due -= 1;
     }
     profile.sampled++;
-    this.#golden?.(call);
+    if (this.#golden !== undefined) void notify(this.#golden, call);
   }
 
   getSummary(modelId: number): ModelProfileSummary | undefined {

@@ -87,7 +87,6 @@ const ROWS = Object.entries(MODELS).flatMap(([name, [source, feeds, options]]) =
   [`${name}, in a host`, () => openInAHost(source), feeds, options],
 ]);
 for (const [name, open, feeds, { ragged = false } = {}] of ROWS) {
-  if (process.env.ONLY && !name.match(process.env.ONLY)) continue;
   const { session, wrapped, close } = await open();
   for (const callers of CALLERS) {
     const ways = { none: none(session) };

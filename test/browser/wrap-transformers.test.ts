@@ -41,8 +41,10 @@ test.each(DEVICES)('a model on %s: answers are kept, and are tensors of its own 
 
 test('a pipeline, as before', async () => {
   const { wrap } = createEpochly();
-  const embed = wrap(await pipeline('feature-extraction', 'use-lite', { ...OPTIONS, device: 'wasm' }));
+  const raw = await pipeline('feature-extraction', 'use-lite', { ...OPTIONS, device: 'wasm' });
+  const embed = wrap(raw);
   expect(embed.task).toBe('feature-extraction');
+  for (const part of ['tokenizer', 'model'] as const) expect(embed[part]).toBe(raw[part]);
   await embed('The cat sat on the mat.');
   expect(embed.callCount).toBe(1);
   await embed.dispose();

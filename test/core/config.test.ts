@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { InferenceConfig } from '../../src/config.ts';
 import { SECTIONS, TOP_LEVEL, toSnakeCase } from '../../src/config/schema.ts';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 test('the defaults are those of the reference', () => {
   expect(new InferenceConfig()).toMatchObject({
@@ -58,8 +62,8 @@ test('it cannot be changed', () => {
 });
 
 test.each<[string, unknown, string, RegExp]>([
-  ['an unknown key', { cache: { l1_sise: 1 } }, 'cache.l1_sise', /Did you mean cache\.l1Size/],
-  ['an unknown section', { cash: {} }, 'cash', /Did you mean cache/],
+  ['an unknown key', { cache: { l1_sise: 1 } }, 'cache.l1_sise', /has no cache\.l1_sise, but enabled, l1Size,/],
+  ['an unknown section', { cash: {} }, 'cash', /has no cash, but enabled, .*, cache,/],
   ['a wrong type', { cache: { l1_size: '5' } }, 'cache.l1_size', /whole number from 1/],
   ['a value out of range', { maxLevel: 5 }, 'maxLevel', /from 0 to 4/],
   ['a fraction', { batching: { max_queue_depth: 1.5 } }, 'batching.max_queue_depth', /whole number/],
@@ -97,7 +101,6 @@ test('the environment is read strictly', () => {
     ['EPOCHLY_INFERENCE_CACHE_L1_SIZE', '5x'],
     ['EPOCHLY_INFERENCE_CACHE_L1_SIZE', ''],
     ['EPOCHLY_INFERENCE_ENABLED', 'maybe'],
-    ['EPOCHLY_INFERENCE_CACHE_L1SIZE', '5'],
   ] as const) {
     expect(() => InferenceConfig.fromEnv({ [name]: value })).toThrow(
       expect.objectContaining({ code: 'CONFIG', field: name }),
@@ -120,13 +123,39 @@ test('code goes before the environment, the environment before the file, field b
   ]);
 });
 
-test('the documentation lists every field', () => {
+test('a variable that it does not know may be another program’s: it is passed over, with a word of it', () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const config = InferenceConfig.fromEnv({ EPOCHLY_INFERENCE_CACHE_L1SIZE: '5', EPOCHLY_INFERENCE_MAX_LEVEL: '1' });
+  expect([config.cache.l1Size, config.maxLevel]).toEqual([10_000, 1]);
+  expect(warn.mock.calls).toEqual([[expect.stringContaining('knows no variable EPOCHLY_INFERENCE_CACHE_L1SIZE')]]);
+});
+
+test('fromEnv() without the variables says where they are', () => {
+  for (const nothing of [undefined, null, 'PATH']) {
+    expect(() => InferenceConfig.fromEnv(nothing as unknown as Record<string, string>)).toThrow(
+      expect.objectContaining({ code: 'CONFIG', message: expect.stringContaining('fromEnv(process.env)') }),
+    );
+  }
+});
+
+test('the documentation lists every field, with its variable and its default', () => {
   const docs = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
-  const keys = [
-    ...Object.keys(TOP_LEVEL).map((name) => toSnakeCase(name)),
-    ...Object.entries(SECTIONS).flatMap(([section, fields]) =>
-      Object.keys(fields).map((name) => `${section}.${toSnakeCase(name)}`),
-    ),
-  ];
-  expect([...docs.matchAll(/^\| `([a-z0-9_.]+)`/gm)].map(([, key]) => key)).toEqual(keys);
+  const rows = Object.entries({ '': TOP_LEVEL, ...SECTIONS }).flatMap(([section, fields]) =>
+    Object.entries(fields).map(([name, { initial }]) => {
+      const key = section === '' ? toSnakeCase(name) : `${section}.${toSnakeCase(name)}`;
+      const variable = `EPOCHLY_INFERENCE_${key.replace('.', '_').toUpperCase()}`;
+      return `| \`${key}\` | \`${variable}\` | ${String(initial) || 'none'} |`;
+    }),
+  );
+  expect(docs.match(/^\| `.*$/gm)).toEqual(rows);
+});
+
+test('each variable that the documentation names is read, and so is each default as it is written there', () => {
+  const docs = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+  const documented = [...docs.matchAll(/^\| `[a-z0-9_.]+` \| `(\w+)` \| (.+) \|$/gm)];
+  const env = documented.map(([, variable, value]) => [variable, value === 'none' ? '' : value]);
+  expect(env.length).toBeGreaterThan(20);
+  const warn = vi.spyOn(console, 'warn');
+  expect(InferenceConfig.fromEnv(Object.fromEntries(env) as Record<string, string>)).toEqual(new InferenceConfig());
+  expect(warn).not.toHaveBeenCalled();
 });

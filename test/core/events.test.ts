@@ -39,6 +39,24 @@ test('a listener that throws harms neither the emitter nor the others', () => {
   report.mockRestore();
 });
 
+test('a listener that rejects harms nobody either, and is not waited for', async () => {
+  const report = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  const emitter = new Emitter<void>();
+  const after = vi.fn();
+  const error = new Error('broken later');
+  emitter.event(async () => {
+    await Promise.resolve();
+    throw error;
+  });
+  emitter.event(after);
+  emitter.emit();
+  expect(after).toHaveBeenCalledOnce();
+  expect(report).not.toHaveBeenCalled();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(report).toHaveBeenCalledWith(expect.any(String), error);
+  report.mockRestore();
+});
+
 test('a listener may dispose of itself and subscribe others while it is called', () => {
   const emitter = new Emitter<void>();
   const late = vi.fn();

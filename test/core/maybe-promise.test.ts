@@ -12,6 +12,7 @@ test('steps that wait for nothing return at once, and throw at once', () => {
   expect(() =>
     runSteps(
       (function* (): Steps<void> {
+        yield* settled(undefined);
         throw new Error('at once');
       })(),
     ),

@@ -65,6 +65,25 @@ test('a deadline rejects when it has passed and not before, and its timer goes w
   expect(seen?.aborted).toBe(false);
 });
 
+test.each([NaN, '100', null, {}])('a deadline of %j is refused by its name, and nothing runs', async (deadlineMs) => {
+  const task = vi.fn();
+  await expect(guardCall(createFakeClock(), { deadlineMs: deadlineMs as number }, task)).rejects.toMatchObject({
+    code: 'CONFIG',
+    field: 'deadlineMs',
+    message: expect.stringContaining(String(deadlineMs)),
+  });
+  expect(task).not.toHaveBeenCalled();
+});
+
+test('an infinite deadline never passes', async () => {
+  const clock = createFakeClock();
+  let finish = (_answer: string): void => undefined;
+  const result = guardCall(clock, { deadlineMs: Infinity }, () => new Promise((resolve) => (finish = resolve)));
+  clock.advance(1e12);
+  finish('late');
+  await expect(result).resolves.toBe('late');
+});
+
 test('a task that settles after its caller left is no unhandled rejection', async () => {
   const caller = new AbortController();
   let fail: (error: Error) => void = () => undefined;

@@ -65,6 +65,26 @@ test('the baseline is the warm-up without its first run, and sampling goes on at
   expect([...profiler.getAllSummaries().keys()]).toEqual([1]);
 });
 
+test('a golden callback that throws, or rejects, fails no run; another takes its place', async () => {
+  const report = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  const profiler = new InferenceProfiler();
+  const error = new Error('full disk');
+  profiler.setGoldenCallback(() => {
+    throw error;
+  });
+  profiler.recordCall(call(1));
+  expect(report).toHaveBeenCalledWith(expect.any(String), error);
+  profiler.setGoldenCallback(() => Promise.reject(error));
+  profiler.recordCall(call(1));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(report).toHaveBeenCalledTimes(2);
+  profiler.setGoldenCallback(undefined);
+  profiler.recordCall(call(1));
+  expect(profiler.getSummary(1)).toMatchObject({ calls: 3, sampled: 3 });
+  expect(report).toHaveBeenCalledTimes(2);
+  report.mockRestore();
+});
+
 test('a warm-up or a rate that makes no sense is refused', () => {
   expect(() => new InferenceProfiler({ warmupTarget: 0 })).toThrow(RangeError);
   expect(() => new InferenceProfiler({ sampleRate: 1.1 })).toThrow(RangeError);

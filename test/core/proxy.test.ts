@@ -125,6 +125,114 @@ test('a method that returns the model returns the proxy, so that chains stay wra
   expect(model.listeners).toEqual(['a', 'b']);
 });
 
+test('what gives back the model gives back the proxy: getters and what is promised as well', async () => {
+  class Chained {
+    self: Chained = this;
+    get me(): this {
+      return this;
+    }
+    async ready(): Promise<this> {
+      return this;
+    }
+    async run(): Promise<this> {
+      return this;
+    }
+    predict(): this {
+      return this;
+    }
+    async setWeights(): Promise<this> {
+      return this;
+    }
+  }
+  const model = new Chained();
+  const { proxy } = wrapped(model);
+  expect(proxy.me).toBe(proxy);
+  expect(proxy.self).toBe(proxy);
+  expect({ ...proxy }).toEqual({ self: proxy });
+  expect(Object.getOwnPropertyDescriptor(proxy, 'self')?.value).toBe(proxy);
+  expect(proxy.valueOf()).toBe(proxy);
+  expect(proxy.predict()).toBe(proxy);
+  for (const answer of [proxy.ready(), proxy.run(), proxy.setWeights(), proxy.infer(1)]) {
+    expect(await answer).toBe(proxy);
+  }
+  const echo = (): unknown => echo;
+  const callable = wrapped(echo, []).proxy;
+  expect(callable()).toBe(callable);
+});
+
+test('a promise with more to it than a promise has comes through as it is', () => {
+  class Cancelable extends Promise<number> {}
+  const subclassed = Cancelable.resolve(1);
+  const extended = Object.assign(Promise.resolve(1), { cancel: () => undefined });
+  class Downloads {
+    subclassed = (): unknown => subclassed;
+    start(): unknown {
+      return extended;
+    }
+    run(): unknown {
+      return subclassed;
+    }
+  }
+  const { proxy } = wrapped(new Downloads(), [{ name: 'run', kind: 'sync' }]);
+  expect(proxy.start()).toBe(extended);
+  expect(proxy.run()).toBe(subclassed);
+});
+
+test('own properties are as they are, functions and callable instances too; only methods run on the model', () => {
+  /** As transformers.js makes what is called and has private fields as well. */
+  class Tokenizer extends Function {
+    readonly #vocabulary: number = 3;
+    size(): number {
+      return this.#vocabulary;
+    }
+  }
+  Object.setPrototypeOf(Tokenizer, function make() {
+    return Object.setPrototypeOf((text: string) => `<${text}>`, Tokenizer.prototype) as object;
+  });
+  type CallableTokenizer = Tokenizer & ((text: string) => string);
+  class Model {
+    readonly #processor = new Tokenizer() as CallableTokenizer;
+    readonly #listeners = new Set<() => void>();
+    readonly tokenizer = new Tokenizer() as CallableTokenizer;
+    callback: (() => void) | undefined;
+    /** A getter's, so no method either. */
+    get processor(): CallableTokenizer {
+      return this.#processor;
+    }
+    on(listener: () => void): void {
+      this.#listeners.add(listener);
+    }
+    off(listener: () => void): boolean {
+      return this.#listeners.delete(listener);
+    }
+  }
+  const model = new Model();
+  const { proxy } = wrapped(model);
+  const callback = vi.fn();
+  proxy.callback = callback;
+  expect(proxy.callback).toBe(callback);
+  expect(Object.getOwnPropertyDescriptor(proxy, 'callback')?.value).toBe(callback);
+  proxy.on(model.callback as () => void);
+  expect(proxy.off(proxy.callback)).toBe(true);
+  proxy.on(callback);
+  expect(model.off(callback)).toBe(true);
+  for (const key of ['tokenizer', 'processor'] as const) {
+    expect(proxy[key]).toBe(model[key]);
+    expect([proxy[key].size(), proxy[key]('a')]).toEqual([3, '<a>']);
+  }
+  expect(proxy.on).toBe(proxy.on);
+  expect(proxy.on).not.toBe(model.on);
+});
+
+test('an entry point that is an own property is routed like any other, and described as it is given', async () => {
+  const run = async (input: number): Promise<number> => input;
+  const { proxy, seen } = wrapped({ run });
+  expect(proxy.run).not.toBe(run);
+  expect(Object.getOwnPropertyDescriptor(proxy, 'run')?.value).toBe(proxy.run);
+  await proxy.run(1);
+  expect(seen).toHaveLength(1);
+});
+
 test('a replaced method is the one that is called from then on', async () => {
   const { proxy, seen } = wrapped(new Session());
   await proxy.run(1);
@@ -148,6 +256,42 @@ test('a callable model stays a function, and its own properties and methods stay
   await expect(proxy('a')).resolves.toBe('<a>');
   await expect(proxy.infer('b')).resolves.toBe('<b>');
   expect(seen.map((each) => each.entryPoint)).toEqual(['', '']);
+});
+
+test('a callable model is called by the way of its entry point also through call, apply and bind', async () => {
+  const { proxy, seen } = wrapped(async (text: string) => `<${text}>`, [{ name: '', kind: 'async' }]);
+  await expect(proxy.call(undefined, 'a')).resolves.toBe('<a>');
+  await expect(proxy.apply(undefined, ['b'])).resolves.toBe('<b>');
+  await expect(proxy.bind(undefined)('c')).resolves.toBe('<c>');
+  expect(seen.map(({ args }) => args)).toEqual([['a'], ['b'], ['c']]);
+});
+
+test('a class stays one: made with new, extended, on the right of instanceof, with its statics', () => {
+  class Model {
+    static readonly made: unknown[] = [];
+    readonly #size: number;
+    constructor(size: number) {
+      this.#size = size;
+      Model.made.push(new.target);
+    }
+    size(): number {
+      return this.#size;
+    }
+  }
+  const { proxy } = wrapped(Model, []);
+  const made = new proxy(3);
+  expect(made.size()).toBe(3);
+  expect(Model.made).toEqual([Model]);
+  expect(made).toBeInstanceOf(Model);
+  expect(made).toBeInstanceOf(proxy);
+  expect({}).not.toBeInstanceOf(proxy);
+  expect(proxy.prototype).toBe(Model.prototype);
+  expect(proxy.made).toBe(Model.made);
+  class Extended extends proxy {}
+  expect(new Extended(4).size()).toBe(4);
+  expect(Model.made[1]).toBe(Extended);
+  expect(new (proxy.with({ tenant: 'a' }))(5)).toBeInstanceOf(Model);
+  expect(() => new (wrapped(() => undefined, []).proxy as unknown as new () => unknown)()).toThrow(TypeError);
 });
 
 test('with() carries options, later ones overriding earlier ones, and leaves the proxy as it was', async () => {
@@ -212,6 +356,33 @@ test('properties can be defined and deleted through it', () => {
   expect(model.extra).toBe(1);
   delete proxy.extra;
   expect('extra' in model).toBe(false);
+});
+
+test('what cannot be done through a proxy is refused before the model is changed', () => {
+  const model = new Session();
+  const { proxy } = wrapped(model);
+  const fixed = { value: 1, configurable: false };
+  expect(() => Object.defineProperty(proxy, 'extra', fixed)).toThrow(TypeError);
+  expect(() => Object.freeze(proxy)).toThrow(TypeError);
+  expect(() => Object.preventExtensions(proxy)).toThrow(TypeError);
+  expect('extra' in model).toBe(false);
+  expect([Object.isExtensible(model), Object.getOwnPropertyDescriptor(model, 'plain')?.writable]).toEqual([true, true]);
+
+  Object.defineProperty(proxy, 'extra', { value: 1 });
+  expect(Object.getOwnPropertyDescriptor(model, 'extra')).toMatchObject({ value: 1, configurable: false });
+  expect(Object.getOwnPropertyDescriptor(proxy, 'extra')).toMatchObject({ value: 1, writable: false });
+  expect(() => Object.defineProperty(proxy, 'extra', { value: 2 })).toThrow(TypeError);
+  expect(Reflect.deleteProperty(proxy, 'extra')).toBe(false);
+  expect(Reflect.set(proxy, 'extra', 2)).toBe(false);
+  expect(Reflect.ownKeys(proxy)).toEqual(['plain', 'listeners', 'extra']);
+});
+
+test('an object that inherits from a proxy has properties of its own', () => {
+  const model = new Session();
+  const { proxy } = wrapped(model);
+  const derived = Object.create(proxy) as Session;
+  derived.plain = 'derived';
+  expect([derived.plain, model.plain]).toEqual(['derived', 'field']);
 });
 
 test('what a method throws comes out as it was thrown', async () => {

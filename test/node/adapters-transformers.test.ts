@@ -1,12 +1,24 @@
 /** Models and pipelines of transformers.js, on a real sentence encoder. */
 
-import { AutoModel, AutoTokenizer, env, pipeline, Tensor } from '@huggingface/transformers';
+import {
+  AutoModel,
+  AutoTokenizer,
+  env,
+  ImageClassificationPipeline,
+  pipeline,
+  RawImage,
+  Tensor,
+  ViTImageProcessor,
+} from '@huggingface/transformers';
+import type { Processor } from '@huggingface/transformers';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { TransformersModel } from '../../src/adapters/transformers-detection.ts';
 import { transformersAdapter as adapter } from '../../src/adapters/transformers.ts';
 import type { ModelCall } from '../../src/call.ts';
 import { encodePortable } from '../../src/codec.ts';
+import { createEpochly } from '../../src/create.ts';
 import { UnsupportedOperationError } from '../../src/errors.ts';
+import { nodePlatform } from '../../platforms/node/platform.ts';
 import { testInferenceAdapter } from '../contract/adapter-contract.ts';
 
 const OPTIONS = { subfolder: '', model_file_name: 'model_fp32', dtype: 'fp32' } as const;
@@ -140,4 +152,26 @@ test('an answer that no run has shown yet is not made up', async () => {
 
 test('a tokenizer is no model', async () => {
   expect(adapter.detect(await AutoTokenizer.from_pretrained('use-lite'))).toBe(false);
+});
+
+test('the parts of a wrapped pipeline are those of the pipeline, and work: tokenizer, model, processor', async () => {
+  const { wrap } = createEpochly(nodePlatform);
+  const texts = await pipeline('feature-extraction', 'use-lite', OPTIONS);
+  const wrappedTexts = wrap(texts);
+  expect(wrappedTexts.tokenizer).toBe(texts.tokenizer);
+  expect(wrappedTexts.tokenizer.encode('A cat.')).toEqual(texts.tokenizer.encode('A cat.'));
+  expect(wrappedTexts.model).toBe(texts.model);
+  expect(wrap(wrappedTexts.model).unwrapped).toBe(texts.model);
+  expect(Object.keys(await wrappedTexts.model(feeds(1)))).toEqual(['sentence_embedding']);
+
+  const processor: unknown = new ViTImageProcessor({ do_resize: true, size: { width: 4, height: 4 } });
+  const pictures = new ImageClassificationPipeline({
+    task: 'image-classification',
+    model: texts.model,
+    processor: processor as Processor,
+  });
+  const wrappedPictures = wrap(pictures);
+  expect(wrappedPictures.processor).toBe(processor);
+  const { pixel_values } = await wrappedPictures.processor([new RawImage(new Uint8ClampedArray(192), 8, 8, 3)]);
+  expect(pixel_values.dims).toEqual([1, 3, 4, 4]);
 });

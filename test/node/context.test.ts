@@ -1,11 +1,7 @@
-import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { callableAdapter } from '../../src/adapters/callable.ts';
 import { createRequestContext, createSynchronousContext } from '../../src/context.ts';
 import { createEpochly } from '../../src/create.ts';
-import { readConfigFile } from '../../platforms/node/config-file.ts';
 import { currentContext, runWithContext } from '../../platforms/node/context.ts';
 import { nodePlatform } from '../../platforms/node/platform.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
@@ -61,21 +57,6 @@ test('in Node the context follows what is awaited; elsewhere it is that of the s
     }),
   ).toThrow('x');
   expect(synchronous.currentContext()).toBeUndefined();
-});
-
-test('the configuration file is found from below, and what is wrong in it is said with its name', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'epochly-'));
-  const below = join(folder, 'a/b');
-  await mkdir(below, { recursive: true });
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ epochly: { max_level: 1 } }));
-  expect(readConfigFile(below)).toEqual({ max_level: 1 });
-  await writeFile(join(folder, 'epochly.config.json'), '{"max_level": 2}');
-  expect(readConfigFile(below)).toEqual({ max_level: 2 });
-  await writeFile(join(folder, 'epochly.config.json'), '{');
-  expect(() => readConfigFile(below)).toThrow(/epochly\.config\.json is not valid JSON/);
-  await writeFile(join(folder, 'epochly.config.json'), '[]');
-  expect(() => readConfigFile(below)).toThrow(/is an object/);
-  await rm(folder, { recursive: true });
 });
 
 test('calls are counted and timed in the context of their request, whichever way it comes', async () => {

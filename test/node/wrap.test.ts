@@ -1,6 +1,19 @@
 import { createRequire } from 'node:module';
 import { beforeAll, expect, expectTypeOf, test } from 'vitest';
-import { callableAdapter, createEpochly, sharedEpochly, tensor, unwrap, UnsupportedModelError, wrap } from 'epochly';
+import {
+  callableAdapter,
+  ClosedError,
+  createEpochly,
+  createRequestContext,
+  InferenceConfig,
+  runWithContext,
+  sharedEpochly,
+  tensor,
+  unwrap,
+  UnsupportedModelError,
+  wrap,
+} from 'epochly';
+import type { InferenceConfigInit } from 'epochly';
 import type { InferenceSession } from 'onnxruntime-node';
 import { EMOTION, MOVENET, ort, tf, tfjsFiles, UPSCALER, USE_LITE, useLiteFeeds } from '../helpers/models.ts';
 
@@ -117,9 +130,13 @@ test('models and pipelines of transformers.js are callable as before; what can b
   expect(second.data).toEqual(first.data);
   expect(cache.getStats()).toMatchObject({ hits: 1, misses: 1 });
 
-  const embed = wrapHere(await pipeline('feature-extraction', 'use-lite', options));
+  const raw = await pipeline('feature-extraction', 'use-lite', options);
+  const embed = wrapHere(raw);
   expect(typeof embed).toBe('function');
   expect(embed.task).toBe('feature-extraction');
+  for (const part of ['tokenizer', 'model'] as const) expect(embed[part]).toBe(raw[part]);
+  expect(wrapHere(embed.model).unwrapped).toBe(raw.model);
+  expect(embed.tokenizer.encode('The cat')).toEqual(raw.tokenizer.encode('The cat'));
   await embed('The cat sat on the mat.');
   expect(embed.callCount).toBe(1);
 });
@@ -186,6 +203,52 @@ test('at level 0 nothing is reused; disabled, nothing is either', async () => {
   }
 });
 
+test('a model’s configuration may be a part of one: what it does not give is that of the others', async () => {
+  const epochly = createEpochly({ config: { cache: { ttlSeconds: 60 }, batching: { enabled: false } } });
+  const explain = (config: InferenceConfigInit) => {
+    const { modelId } = epochly.wrap(async () => 1, { adapter: callableAdapter({ deterministic: true }), config });
+    return epochly.optimizer.explain(modelId)?.steps;
+  };
+  expect(explain({ cache: { l1Size: 5 } })).toMatchObject({ cache: { on: true }, batching: { on: false } });
+  expect(explain({ batching: { enabled: true } })).toMatchObject({ cache: { on: true }, batching: { on: true } });
+  expect(explain({ maxLevel: 0 })?.cache.on).toBe(false);
+  expect(explain(new InferenceConfig())?.batching.on).toBe(true);
+  const wrong = { cache: { l1Sise: 5 } } as InferenceConfigInit;
+  expect(() => explain(wrong)).toThrow(expect.objectContaining({ code: 'CONFIG', field: 'cache.l1Sise' }));
+  // Told before a host is opened, which nobody could close.
+  const missing = epochly.load('no such model.onnx', { config: wrong });
+  await expect(missing).rejects.toMatchObject({ code: 'CONFIG', field: 'cache.l1Sise' });
+});
+
+test('a model that is wrapped already is given back; other options than its own are refused, not passed over', () => {
+  const epochly = createEpochly();
+  const adapter = callableAdapter();
+  const model = async (): Promise<number> => 1;
+  const options = { adapter, identity: 'v1', config: { maxLevel: 1 } };
+  const proxy = epochly.wrap(model, options);
+  for (const given of [model, proxy]) {
+    for (const same of [{}, options, { identity: 'v1' }, { config: new InferenceConfig({ maxLevel: 1 }) }]) {
+      expect(epochly.wrap(given, same)).toBe(proxy);
+    }
+    for (const [field, other] of [
+      ['adapter', { adapter: callableAdapter() }],
+      ['identity', { identity: 'v2' }],
+      ['config', { config: { maxLevel: 2 } }],
+    ] as const) {
+      expect(() => epochly.wrap(given, { ...options, ...other })).toThrow(
+        expect.objectContaining({ code: 'CONFIG', field, message: expect.stringMatching(/wrapped already.*unwrap/s) }),
+      );
+    }
+  }
+  const view = proxy.with({ tenant: 'a' });
+  expect(epochly.wrap(view, options)).toBe(view);
+
+  const another = createEpochly();
+  expect(another.wrap(proxy)).toBe(proxy);
+  expect(() => another.wrap(proxy, { identity: 'v1' })).toThrow(/wrapped already/);
+  expect(another.wrap(unwrap(proxy), { adapter, identity: 'v2' })).not.toBe(proxy);
+});
+
 test('each call is told to who listens: who answered, how long, what failed', async () => {
   const epochly = createEpochly();
   let fail = false;
@@ -209,4 +272,45 @@ test('each call is told to who listens: who answered, how long, what failed', as
   await model(1);
   expect(seen).toEqual(['model', 'l1', 'model', 'shared', 'broken']);
   expect(epochly.profiler.getCallCount(model.modelId)).toBe(2);
+});
+
+test('a call that failed is told as one, whatever was thrown and however early', async () => {
+  const epochly = createEpochly();
+  const seen: unknown[] = [];
+  epochly.onCall(({ entryPoint, source, error }) => seen.push([entryPoint, source, error]));
+  const closed = new ClosedError();
+  let open = true;
+  const model = epochly.wrap(
+    {
+      async run(): Promise<never> {
+        throw undefined;
+      },
+      predict(): never {
+        throw undefined;
+      },
+    },
+    {
+      adapter: callableAdapter({
+        entryPoints: [
+          { name: 'run', kind: 'async' },
+          { name: 'predict', kind: 'sync' },
+        ],
+        splitOptions(_model, call) {
+          if (!open) throw closed;
+          return { call, options: {} };
+        },
+      }),
+    },
+  );
+  await expect(model.run()).rejects.toBeUndefined();
+  expect(() => model.predict()).toThrow();
+  open = false;
+  const context = createRequestContext({ endpoint: '/' });
+  await expect(runWithContext(context, () => model.run())).rejects.toBe(closed);
+  expect(seen).toEqual([
+    ['run', undefined, undefined],
+    ['predict', undefined, undefined],
+    ['run', undefined, closed],
+  ]);
+  expect(context).toMatchObject({ modelCalls: 1, timings: { failed: expect.any(Number) } });
 });

@@ -91,6 +91,24 @@ describe.each(PLATFORMS)('the entry for %s', (platform) => {
   });
 });
 
+test('the declarations type-check in a program with nothing but ES2022 and the DOM', () => {
+  const program = ts.createProgram(
+    PLATFORMS.map((platform) => entryOf(platform, 'd.ts')),
+    {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
+      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'],
+      types: [],
+      strict: true,
+      skipLibCheck: false,
+      noEmit: true,
+    },
+  );
+  const problems = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => [file?.fileName, messageText]);
+  expect(problems).toEqual([]);
+});
+
 test('the file for script tags exports the same values', async () => {
   const names = Object.keys((await import(pathToFileURL(join(root, 'dist/epochly.js')).href)) as object);
   expect(names.toSorted()).toEqual(NAMES);

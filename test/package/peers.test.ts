@@ -16,9 +16,9 @@ const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'),
   readonly peerDependencies: Readonly<Record<string, string>>;
 };
 
-/** The first version of a range such as ^1.22.0 or >=6. */
+/** The first version of a range such as ^1.22.0, >=6 or >=12.0.0 <14. */
 function oldest(name: string): string {
-  const [version = 'none'] = /\d[\d.]*$/.exec(peerDependencies[name] ?? '') ?? [];
+  const [version = 'none'] = /\d[\d.]*/.exec(peerDependencies[name] ?? '') ?? [];
   return [...version.split('.'), '0', '0'].slice(0, 3).join('.');
 }
 
@@ -150,6 +150,27 @@ test('transformers.js', async () => {
   expect(raw).toHaveLength(512);
   const runtime = `@huggingface/transformers ${oldest('@huggingface/transformers')}`;
   expect(others).toEqual({ runtime, wrapped: raw, again: raw, inWorker: raw });
+});
+
+test('better-sqlite3', async () => {
+  const printed = await runWith(
+    ['better-sqlite3'],
+    `import { createRequire } from 'node:module';
+    import { openSqliteStore } from './node_modules/epochly/dist/platforms/node/store/open-sqlite-store.js';
+    const { version } = createRequire(import.meta.url)('better-sqlite3/package.json');
+    const store = await openSqliteStore({ path: 'store/store.db', driver: 'better-sqlite3' });
+    await store.write({ puts: ['a', 'b'].map((key, i) => ({ key, bytes: Uint8Array.of(i), expiresAt: 1000 + i })) });
+    const printed = { version, warnings: store.warnings, a: [...store.get('a')] };
+    printed.first = [...(await store.putIfAbsent('a', Uint8Array.of(9)))];
+    printed.trimmed = await store.trim({ prefix: '', nowMs: 1000, maxBytes: 100 });
+    await store.close();
+    const again = await openSqliteStore({ path: 'store/store.db', driver: 'better-sqlite3' });
+    printed.keys = await again.keys('');
+    await again.close();
+    console.log(JSON.stringify(printed));`,
+  );
+  const version = oldest('better-sqlite3');
+  expect(printed).toEqual({ version, warnings: [], a: [0], first: [0], trimmed: 1, keys: ['b'] });
 });
 
 test('vite', async () => {

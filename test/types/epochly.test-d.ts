@@ -1,4 +1,4 @@
-/** Types of createEpochly(), its configuration and its events. Checked by `npm run types`, never run. */
+/** Types of createEpochly(), its configuration and its events. Checked by `npm test`, never run. */
 
 import { expectTypeOf } from 'vitest';
 import { createEpochly, EpochlyError, InferenceConfig, load, sharedEpochly } from 'epochly';

@@ -1,4 +1,4 @@
-/** Types of load(). Checked by `npm run types`, never run. */
+/** Types of load(). Checked by `npm test`, never run. */
 
 import { expectTypeOf } from 'vitest';
 import { createEpochly, load, tensor, Tensor } from 'epochly';
@@ -54,7 +54,7 @@ export async function options(): Promise<void> {
     frameworkOptions: { graphOptimizationLevel: 'all' },
     onProgress: (progress) => expectTypeOf(progress).toEqualTypeOf<LoadProgress>(),
   });
-  await createEpochly().load('model.onnx', { host: 'process' });
+  await createEpochly().load('model.onnx', { host: 'process', config: { maxLevel: 1 } });
   // @ts-expect-error: no such option
   await load('model.onnx', { backends: ['webgpu'] });
   // @ts-expect-error: no such backend

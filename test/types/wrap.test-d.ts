@@ -1,4 +1,4 @@
-/** Types of wrap(): a model keeps its own and gains epochly's members. Checked by `npm run types`, never run. */
+/** Types of wrap(): a model keeps its own and gains epochly's members. Checked by `npm test`, never run. */
 
 import type { FeatureExtractionPipeline, pipeline } from '@huggingface/transformers';
 import type { GraphModel, LayersModel, Tensor as TfTensor } from '@tensorflow/tfjs';
@@ -77,6 +77,9 @@ export function options(session: ortNode.InferenceSession, config: InferenceConf
   expectTypeOf<keyof WrapOptions>().toEqualTypeOf<'adapter' | 'identity' | 'config'>();
   wrap(session, { identity: 'v1', config, adapter: undefined });
   createEpochly().wrap(session, { identity: 'v1' });
+  wrap(session, { config: { maxLevel: 1, cache: { enabled: false } } });
+  // @ts-expect-error: no such field
+  wrap(session, { config: { cache: { size: 5 } } });
   // @ts-expect-error: no such option
   wrap(session, { identify: 'v1' });
   // @ts-expect-error: an adapter has methods

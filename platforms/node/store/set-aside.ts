@@ -41,11 +41,12 @@ function deleteOldest(path: string): void {
   const beginning = `${basename(path)}.damaged-`;
   const stamps = readdirSync(dirname(path))
     .filter((name) => name.startsWith(beginning))
-    .map((name) => Number.parseInt(name.slice(beginning.length), 10));
-  const kept = new Set([...new Set(stamps)].toSorted((a, b) => b - a).slice(0, KEPT));
-  for (const stamp of new Set(stamps)) {
-    if (kept.has(stamp)) continue;
-    for (const suffix of ['', ...COMPANIONS])
+    .map((name) => name.slice(beginning.length))
+    .filter((rest) => /^\d+$/.test(rest))
+    .toSorted((a, b) => Number(b) - Number(a));
+  for (const stamp of stamps.slice(KEPT)) {
+    for (const suffix of ['', ...COMPANIONS]) {
       rmSync(join(dirname(path), `${beginning}${stamp}${suffix}`), { force: true });
+    }
   }
 }

@@ -25,7 +25,8 @@ export interface SqliteStoreParts {
 
 /**
  * `get()` answers at once. Everything else is done in turn by the place that writes, many tasks in one transaction, and is
- * resolved when it is committed: a process that is killed loses none of it, a machine that loses power the last of it.
+ * resolved when it is committed: a process that is killed loses none of it, a machine that loses power the last of it. What
+ * waits is held in memory, as much of it as there is.
  *
  * A file found damaged is renamed and another one begun, once while it is open; so is one that was removed. What fails
  * otherwise fails with a StoreError, and the store goes on.
