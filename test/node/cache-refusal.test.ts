@@ -18,6 +18,8 @@ import {
   multinomialModel,
   PLACES,
 } from '../helpers/onnx-builder.ts';
+import { GRAPH_WEIGHTS, graphModel, modelFiles } from '../helpers/tfjs-builder.ts';
+import type { Savable } from '../helpers/tfjs-builder.ts';
 
 /** What two equal calls of a loaded model are answered with, and what the cache did meanwhile. */
 async function askTwice(source: ModelSource, inputs: Portable, options: LoadOptions & RunOptions = {}) {
@@ -112,16 +114,9 @@ describe('a model of TensorFlow.js', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  async function save(model: { save(handler: unknown): Promise<unknown> }): Promise<string> {
-    const path = join(folder, 'model.json');
-    const handler = tf.io.withSaveHandler(async ({ modelTopology, weightSpecs, weightData }) => {
-      const json = { modelTopology, weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }] };
-      await writeFile(path, JSON.stringify(json));
-      await writeFile(join(folder, 'weights.bin'), new Uint8Array(weightData as ArrayBuffer));
-      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
-    });
-    await model.save(handler);
-    return path;
+  async function save(model: Savable): Promise<string> {
+    for (const { path, bytes } of await modelFiles(tf, model)) await writeFile(join(folder, path), bytes);
+    return join(folder, 'model.json');
   }
 
   const recurrent = (stateful: boolean) =>
@@ -140,7 +135,7 @@ describe('a model of TensorFlow.js', () => {
       const model = tf.sequential();
       model.add(tf.layers.inputLayer({ batchInputShape: [1, 1, 1] }));
       model.add(make(stateful) as ReturnType<typeof recurrent>);
-      const { answers, hits, refused } = await askTwice(await save(model as never), one);
+      const { answers, hits, refused } = await askTwice(await save(model), one);
       expect(hits).toBe(stateful ? 0 : 1);
       expect(refused).toEqual(stateful ? { nondeterministic: 2 } : {});
       expect(valueOf(answers[0]) === valueOf(answers[1])).toBe(!stateful);
@@ -153,50 +148,12 @@ describe('a model of TensorFlow.js', () => {
   ])('whose graph has a %s', async (operator, expected) => {
     const path = join(folder, 'graph.json');
     await writeFile(path, JSON.stringify(graphModel(operator)));
-    await writeFile(join(folder, 'graph.bin'), new Uint8Array(Int32Array.of(4, 0).buffer));
+    await writeFile(join(folder, 'graph.bin'), GRAPH_WEIGHTS);
     const { answers, refused } = await askTwice(path, tensor('float32', [0, 0, 0, 0]));
     expect(refused).toEqual(expected);
     if (operator === 'RandomUniform') expect(answers[0]).not.toEqual(answers[1]);
   });
 });
-
-/** `y = x + RandomUniform([4])`, or another operator that makes a tensor of a shape, as a converter writes it. */
-function graphModel(operator: string): object {
-  const float = { type: 'DT_FLOAT' };
-  const constant = (name: string, dims: readonly number[]) => ({
-    name,
-    op: 'Const',
-    attr: { dtype: { type: 'DT_INT32' }, value: { tensor: { dtype: 'DT_INT32', tensorShape: { dim: dims } } } },
-  });
-  return {
-    format: 'graph-model',
-    modelTopology: {
-      node: [
-        { name: 'x', op: 'Placeholder', attr: { dtype: float, shape: { shape: { dim: [{ size: '4' }] } } } },
-        constant('shape', [1]),
-        constant('zero', []),
-        {
-          name: 'made',
-          op: operator,
-          input: operator === 'Fill' ? ['shape', 'zero'] : ['shape'],
-          attr: { dtype: float, T: { type: 'DT_INT32' } },
-        },
-        { name: 'y', op: 'AddV2', input: ['x', 'made'], attr: { T: float } },
-      ],
-      library: {},
-      versions: { producer: 1 },
-    },
-    weightsManifest: [
-      {
-        paths: ['graph.bin'],
-        weights: [
-          { name: 'shape', shape: [1], dtype: 'int32' },
-          { name: 'zero', shape: [], dtype: 'int32' },
-        ],
-      },
-    ],
-  };
-}
 
 describe('a pipeline of transformers.js', () => {
   let folder: string;
