@@ -220,14 +220,14 @@ export function generatorModel(operator: string): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** `y` = 8 of the numbers from 0 to 3, drawn with the probabilities whose logarithms are `x` of [1, 4]. */
+/** `y` = 32 of the numbers from 0 to 3, drawn with the probabilities whose logarithms are `x` of [1, 4]. */
 export function multinomialModel(): Uint8Array<ArrayBuffer> {
   return model([
     ...node('Multinomial', ['x'], 'y', {
-      attributes: message(5, [...text(1, 'sample_size'), ...int(3, 8), ...int(20, 2)]),
+      attributes: message(5, [...text(1, 'sample_size'), ...int(3, 32), ...int(20, 2)]),
     }),
     ...valueInfo(11, 'x', 'float32', [1, 4]),
-    ...valueInfo(12, 'y', 'int32', [1, 8]),
+    ...valueInfo(12, 'y', 'int32', [1, 32]),
   ]);
 }
 
