@@ -3,6 +3,8 @@
 import type { ModelCall } from '../call.ts';
 import type { HostedModel, RunOptions } from '../host/hosted-model.ts';
 import { copyPortable, isPlainObject, isPortable } from '../portable.ts';
+import { valuesOf } from '../shapes.ts';
+import { isTensorLike } from '../tensor.ts';
 import type { BatchKeyParts, BatchRefusal, InferenceAdapter } from './adapter.ts';
 import { createAdapter } from './base.ts';
 import { generationRefusal } from './generation.ts';
@@ -28,9 +30,11 @@ export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<Hosted
     backend: model.backend,
   }),
   hashModel: (model) => model.identity,
-  cacheRefusal: (_model, { args }) => {
-    const [inputs, parameters] = args;
-    return generationRefusal(isPlainObject(parameters) ? parameters : {}, inputs);
+  cacheRefusal(model, { args: [inputs, parameters] }) {
+    const { refusal, samples, readsMedia } = model.answerTraits;
+    if (refusal !== undefined) return refusal;
+    if (readsMedia === true && mayBeAddress(inputs)) return 'unknown';
+    return generationRefusal(isPlainObject(parameters) ? parameters : {}, inputs, samples);
   },
   batchKey,
   rowsOf: (_model, call) => rowsOfFeeds(call),
@@ -55,6 +59,12 @@ export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<Hosted
   invoke: (model, { args }, options) =>
     model.run(args[0] as never, { ...options, parameters: args[1] as RunOptions['parameters'] }),
 });
+
+/** Whether there is text in it, which may be the address of something that changes; or it is too deep to be looked through. */
+function mayBeAddress(value: unknown, depth = 8): boolean {
+  if (typeof value === 'string' || depth === 0) return true;
+  return !isTensorLike(value) && valuesOf(value).some((each) => mayBeAddress(each, depth - 1));
+}
 
 const keys = new BatchKeyMemo();
 

@@ -2,7 +2,7 @@
 
 import type { AdapterDetection, EntryPoint } from './adapter.ts';
 import { hasMethods } from '../shapes.ts';
-import { graphTraits } from './tfjs-graphs.ts';
+import { graphTraits } from '../tfjs-graphs.ts';
 import { isGraphModel, isLayersModel } from './tfjs-types.ts';
 import type { TfModel } from './tfjs-types.ts';
 import { weightsToken } from './tfjs-weights.ts';

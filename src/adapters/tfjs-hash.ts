@@ -4,7 +4,7 @@ import { encodePortable } from '../codec.ts';
 import type { Portable, TypedArray } from '../portable.ts';
 import { sha256Hex } from '../sha256.ts';
 import { read } from '../shapes.ts';
-import { nodesOf } from './tfjs-graphs.ts';
+import { nodesOf } from '../tfjs-graphs.ts';
 import { readTree } from './tfjs-tensors.ts';
 import { isLayersModel } from './tfjs-types.ts';
 import type { TfModel, TfTensor } from './tfjs-types.ts';

@@ -2,13 +2,12 @@
 
 import type { TensorType } from '../tensor.ts';
 import type { CacheRefusal, TensorInfo } from './adapter.ts';
-import { hasMethods, read, valuesOf } from '../shapes.ts';
-import { graphTraits } from './tfjs-graphs.ts';
+import { read, valuesOf } from '../shapes.ts';
+import { graphTraits } from '../tfjs-graphs.ts';
+import { layersRefusal } from '../tfjs-layers.ts';
 import { isLayersModel } from './tfjs-types.ts';
 import type { TfModel } from './tfjs-types.ts';
 
-/** Layers that draw also when they do not train. */
-const RANDOM_LAYERS: ReadonlySet<unknown> = new Set(['RandomWidth', 'RandomHeight']);
 const SIGNATURE_TYPES: Readonly<Record<string, TensorType>> = {
   DT_FLOAT: 'float32',
   DT_INT32: 'int32',
@@ -54,19 +53,4 @@ function declaredIn(entries: unknown, name: string): Pick<TensorInfo, 'type' | '
 /** Why the model's answers do not repeat, as far as its layers or its graph tell. Custom layers are taken at their word. */
 export function modelRefusal(model: TfModel): CacheRefusal | undefined {
   return isLayersModel(model) ? layersRefusal(model.layers) : graphTraits(model).refusal;
-}
-
-/** Looks into nested models, wrappers (TimeDistributed, Bidirectional) and cells too. */
-function layersRefusal(layers: readonly unknown[]): CacheRefusal | undefined {
-  for (const layer of layers) {
-    if (read(layer, 'stateful') === true) return 'nondeterministic';
-    if (hasMethods(layer, 'getClassName') && RANDOM_LAYERS.has((layer as { getClassName(): string }).getClassName())) {
-      return 'nondeterministic';
-    }
-    const inner = ['layer', 'forwardLayer', 'backwardLayer', 'cell'].map((key) => read(layer, key));
-    const nested = read(layer, 'layers');
-    const refusal = layersRefusal([...inner.filter((each) => each != null), ...(Array.isArray(nested) ? nested : [])]);
-    if (refusal !== undefined) return refusal;
-  }
-  return undefined;
 }

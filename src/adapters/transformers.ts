@@ -8,6 +8,7 @@ import { valuesMatch } from './compare.ts';
 import { isOnDevice } from '../device-tensor.ts';
 import { generationRefusal } from './generation.ts';
 import { read, someValue, valuesOf } from '../shapes.ts';
+import { drawsAlways, readsMedia, samplesByDefault } from '../transformers-traits.ts';
 import { isPipeline, transformersDetection } from './transformers-detection.ts';
 import type { TransformersModel } from './transformers-detection.ts';
 import { fromPortable, toPortable } from './transformers-values.ts';
@@ -37,27 +38,6 @@ const CLASS_TYPES: readonly (readonly [RegExp, ModelType])[] = [
   [/For(Sequence|Token|Image|Audio|AudioFrame)Classification$/, 'classifier'],
   [/ForMaskedLM$/, 'encoder'],
 ];
-/**
- * Tasks that draw at random wherever they run: voices from noise, and sound longer than the model takes, which is cut at a
- * random place.
- */
-const RANDOM_TASKS: ReadonlySet<unknown> = new Set([
-  'text-to-audio',
-  'text-to-speech',
-  'zero-shot-audio-classification',
-]);
-/** Models that start from noise, or keep dropout on. */
-const RANDOM_MODELS: ReadonlySet<unknown> = new Set([
-  'chatterbox',
-  'musicgen',
-  'speecht5',
-  'style_text_to_speech_2',
-  'supertonic',
-  'vits',
-]);
-/** Tasks whose input may be the address of a picture or a sound. */
-const MEDIA = /image|audio|speech|video|depth|object|document|background|mask-generation/;
-
 /**
  * The adapter of transformers.js. A pipeline is called; a model is called, or its `forward` or `generate`.
  *
@@ -89,11 +69,10 @@ export const transformersAdapter: InferenceAdapter<TransformersModel> = createAd
   cacheRefusal(model, { entryPoint, args }): CacheRefusal | undefined {
     const task = read(model, 'task');
     const inner = modelOf(model);
-    if (RANDOM_TASKS.has(task) || RANDOM_MODELS.has(read(read(inner, 'config'), 'model_type')))
-      return 'nondeterministic';
+    if (drawsAlways(task, inner)) return 'nondeterministic';
     if (someValue(args, isOnDevice, 4)) return 'gpu_resident';
     // An address stands for what is behind it, which may change.
-    if (isPipeline(model) && readsMedia(model) && someValue(args[0], isAddress, 2)) return 'unknown';
+    if (isPipeline(model) && readsMedia(model, task) && someValue(args[0], isAddress, 2)) return 'unknown';
     const options = Object.assign({}, ...args.filter((arg) => isPlainObject(arg))) as Record<string, unknown>;
     return generationRefusal(options, args, generates(model, entryPoint) && samplesByDefault(inner));
   },
@@ -124,20 +103,6 @@ function typeOf(model: TransformersModel): ModelType {
 /** A pipeline's call may generate; of a model only `generate` does. */
 function generates(model: TransformersModel, entryPoint: string): boolean {
   return entryPoint === 'generate' || (isPipeline(model) && read(modelOf(model), 'can_generate') === true);
-}
-
-/** transformers.js leaves sampling off unless the model's own configurations turn it on. */
-function samplesByDefault(model: unknown): boolean {
-  const config = read(model, 'config');
-  return [
-    read(model, 'generation_config'),
-    config,
-    ...['decoder', 'generator', 'text_config'].map((part) => read(config, part)),
-  ].some((each) => read(each, 'do_sample') === true);
-}
-
-function readsMedia(pipeline: unknown): boolean {
-  return read(pipeline, 'processor') != null || MEDIA.test(String(read(pipeline, 'task')));
 }
 
 function isAddress(value: unknown): boolean {

@@ -14,7 +14,7 @@ import type { HostFramework, HostKind } from './channel.ts';
 import { copyTime, timeInHost } from './host-client.ts';
 import { HangWatch } from './hang-watch.ts';
 import type { HostClient } from './host-client.ts';
-import type { RuntimeModelInfo } from './runtime.ts';
+import type { AnswerTraits, RuntimeModelInfo } from './runtime.ts';
 
 /** Options of `run()`. */
 export interface RunOptions extends CallOptions {
@@ -179,6 +179,11 @@ export class HostedModel implements AsyncDisposable {
   /** @internal Bytes of the largest tensor that its device takes; undefined where nothing is known to limit it. */
   get maxTensorBytes(): number | undefined {
     return this.#last.info.maxTensorBytes;
+  }
+
+  /** @internal Whether its answers may be kept. */
+  get answerTraits(): AnswerTraits {
+    return this.#last.info.answers;
   }
 
   /** @internal Milliseconds that its host took for an answer of `run()`; undefined of anything else. */

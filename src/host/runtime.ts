@@ -1,6 +1,6 @@
 /** @module What runs inside a host: a framework, behind the few things that epochly asks of it. */
 
-import type { TensorInfo } from '../adapters/adapter.ts';
+import type { CacheRefusal, TensorInfo } from '../adapters/adapter.ts';
 import type { BackendInfo } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { ModelFiles } from './model-files.ts';
@@ -15,6 +15,16 @@ export interface OpenRequest {
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
 }
 
+/** Whether the answers of a model repeat, so that they may be kept: only where it was opened can that be seen. */
+export interface AnswerTraits {
+  /** Why they do not, or why that cannot be said; undefined where each call is looked at by itself. */
+  readonly refusal?: CacheRefusal | undefined;
+  /** Pipelines: whether a call that says nothing of `do_sample` draws its answer. */
+  readonly samples?: boolean | undefined;
+  /** Pipelines: whether text that is given may be the address of a picture or a sound, which may change behind it. */
+  readonly readsMedia?: boolean | undefined;
+}
+
 /** What a host says of a model it opened. */
 export interface RuntimeModelInfo {
   readonly backend: string;
@@ -23,6 +33,7 @@ export interface RuntimeModelInfo {
   readonly isFallbackAdapter?: boolean | undefined;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  readonly answers: AnswerTraits;
   /** The framework and its version, as in 'onnxruntime-node 1.30.0'. */
   readonly runtime: string;
   /** Bytes of the largest tensor that the device takes, where it says. */

@@ -2,6 +2,7 @@ import { expect, inject, test } from 'vitest';
 import { tensor } from '../../src/tensor.ts';
 import type { TensorLike } from '../../src/tensor.ts';
 import type { Portable } from '../../src/portable.ts';
+import { PLACES } from '../helpers/onnx-builder.ts';
 import { difference, onnxFiles, openClient, openModel, USE_LITE } from './support/hosts.ts';
 
 const feeds: Portable = {
@@ -33,6 +34,24 @@ test.runIf(inject('webgpu'))('WebGPU agrees with WebAssembly', async () => {
   // No device may offer less: https://www.w3.org/TR/webgpu/#limits
   expect(webgpu.info.maxTensorBytes).toBeGreaterThanOrEqual(128 << 20);
   expect(wasm.info.maxTensorBytes).toBeUndefined();
+});
+
+test('a model that draws is told from one that computes', async () => {
+  for (const [operator, refusal] of [
+    ['RandomNormalLike', 'nondeterministic'],
+    ['Identity', undefined],
+  ] as const) {
+    const files = [{ path: 'model.onnx', bytes: PLACES.branch(operator) }];
+    const { info, run } = await openModel('onnxruntime', {
+      files: { format: 'onnx', files, identity: '', source: operator },
+      backend: 'wasm',
+    });
+    expect(info.answers).toEqual({ refusal });
+    const x = tensor('float32', new Float32Array(16));
+    const [a, b] = [(await run({ x })) as { y: TensorLike }, (await run({ x })) as { y: TensorLike }];
+    if (refusal === undefined) expect(a.y.data).toEqual(b.y.data);
+    else expect(a.y.data).not.toEqual(b.y.data);
+  }
 });
 
 test('lists backends from within the host', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, inject, test } from 'vitest';
 import type { TensorLike } from '../../src/tensor.ts';
+import { GRAPH_WEIGHTS, graphModel, modelFiles } from '../helpers/tfjs-builder.ts';
 import { difference, MODELS, noise, openModel, tfjsFiles } from './support/hosts.ts';
 
 const webgpu = inject('webgpu');
@@ -99,4 +100,33 @@ test('a missing shard and a model.json that is none are load errors', async () =
 test.runIf(!webgpu)('without WebGPU, opening on it says so', async () => {
   const files = await tfjsFiles(MODELS.emotion);
   await expect(openModel('tfjs', { files, backend: 'webgpu' })).rejects.toThrow(/webgpu/);
+});
+
+test('models whose answers do not repeat are told from those whose do, also by a library that was minified', async () => {
+  const tf = await import('@tensorflow/tfjs');
+  const one = { type: 'float32', data: Float32Array.of(1), dims: [1, 1, 1] } as const;
+  for (const stateful of [true, false]) {
+    const model = tf.sequential();
+    model.add(tf.layers.inputLayer({ batchInputShape: [1, 1, 1] }));
+    model.add(
+      tf.layers.bidirectional({ layer: tf.layers.simpleRNN({ units: 1, stateful }) as never, mergeMode: 'sum' }),
+    );
+    const files = await modelFiles(tf, model);
+    const { info, run } = await openModel('tfjs', {
+      files: { format: 'tfjs-layers', files, identity: '', source: 'a recurrent model' },
+      backend: 'cpu',
+    });
+    expect(info.answers.refusal).toBe(stateful ? 'nondeterministic' : undefined);
+    const answers = [(await run(one)) as TensorLike, (await run(one)) as TensorLike];
+    expect(difference(answers[0] as TensorLike, answers[1] as TensorLike) > 0).toBe(stateful);
+  }
+  for (const operator of ['RandomUniform', 'Fill']) {
+    const main = { path: 'graph.json', bytes: new TextEncoder().encode(JSON.stringify(graphModel(operator))) };
+    const files = [main, { path: 'graph.bin', bytes: GRAPH_WEIGHTS }];
+    const { info } = await openModel('tfjs', {
+      files: { format: 'tfjs-graph', files, identity: '', source: 'a graph' },
+      backend: 'cpu',
+    });
+    expect(info.answers.refusal).toBe(operator === 'Fill' ? undefined : 'nondeterministic');
+  }
 });

@@ -14,6 +14,7 @@ test('a pipeline from a folder, read by names, on WebAssembly', async () => {
   ]);
   const { info, run } = await openModel('transformers', { files, backend: 'wasm', task });
   expect(info.runtime).toBe('@huggingface/transformers 4.3.1');
+  expect(info.answers).toEqual({ refusal: undefined, samples: false, readsMedia: false });
   const one = (await run('The cat sat on the mat.')) as TensorLike;
   expect([one.type, one.dims]).toEqual(['float32', [1, 512]]);
   const two = (await run(['The cat sat on the mat.', 'A cat was sitting on a rug.'], {

@@ -7,6 +7,9 @@ import { MODELS, USE_LITE } from './support/hosts.ts';
 
 const ONNX = `${USE_LITE}model_int8.onnx`;
 
+/** A model.json with a shard. */
+const EXTERNAL = '{"modelTopology":{"node":[]},"weightsManifest":[{"paths":["weights.bin"],"weights":[]}]}';
+
 test('a file by an address relative to the page, with progress and its hash', async () => {
   const progress: LoadProgress[] = [];
   const model = await readModel(ONNX, { onProgress: (each) => progress.push(each) });
@@ -49,6 +52,8 @@ describe('what is no model is a load error', () => {
     ['a file that is not there', '/workers/none.onnx', /404|HTML page/],
     ['the page of a single-page application', '/test/browser/nothing.onnx', /HTML page|404/],
     ['a server that is not there', 'http://127.0.0.1:9/model.onnx', /could not be read/],
+    ['an address that is none', 'http://', /no address/],
+    ['an address of data that refers to files beside it', `data:,${encodeURIComponent(EXTERNAL)}`, /beside it/],
     ['nothing', new Blob([]), /empty/],
     ['text', new Blob(['hello, this is no model at all']), /./],
     ['a folder without a model', { task: 'feature-extraction', model: '/demo/none/' }, /config\.json/],

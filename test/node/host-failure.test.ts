@@ -130,7 +130,7 @@ function fakeHost({
       open: async () => {
         await open();
         return {
-          info: { backend: 'cpu', inputs: [], outputs: [], runtime: 'fake' },
+          info: { backend: 'cpu', inputs: [], outputs: [], answers: {}, runtime: 'fake' },
           dispose,
           run: (args) => new Promise((answer, fail) => runs.push({ args, answer, fail })),
         };

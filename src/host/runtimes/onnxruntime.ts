@@ -6,7 +6,8 @@ import type { BackendInfo } from '../../platform.ts';
 import type { Portable } from '../../portable.ts';
 import { tensor } from '../../tensor.ts';
 import type { TensorLike, TensorType } from '../../tensor.ts';
-import type { OpenRequest, Runtime, RuntimeModel } from '../runtime.ts';
+import { randomRefusal } from '../onnx-random.ts';
+import type { AnswerTraits, OpenRequest, Runtime, RuntimeModel } from '../runtime.ts';
 import { checkFeeds } from './onnxruntime-feeds.ts';
 
 /** What is used of the package's namespace. */
@@ -75,6 +76,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
         ...(await options.describe?.(request.backend)),
         inputs,
         outputs: toInfos(session.outputMetadata),
+        answers: { refusal: refusalOf(request) },
         runtime,
         maxTensorBytes,
       },
@@ -109,6 +111,11 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
   }
 
   return { open, listBackends: async () => (await options.listBackends?.()) ?? [] };
+}
+
+function refusalOf({ files }: OpenRequest): AnswerTraits['refusal'] {
+  const [main] = files.files;
+  return main && randomRefusal(main.bytes);
 }
 
 async function createSession(

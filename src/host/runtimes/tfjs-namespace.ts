@@ -21,6 +21,7 @@ export interface TfModel {
   /** Layers models: names without the suffixes that tfjs gives to symbolic tensors. */
   readonly inputNames?: readonly string[];
   readonly outputNames?: readonly string[];
+  readonly layers?: readonly unknown[];
   predict(inputs: TfTensor | readonly TfTensor[]): TfOutput;
   /** Graph models of tfjs 4.2 and later. */
   predictAsync?(inputs: TfTensor | readonly TfTensor[]): Promise<TfOutput>;

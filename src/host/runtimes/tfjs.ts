@@ -4,6 +4,8 @@ import { EpochlyError, UnsupportedOperationError } from '../../errors.ts';
 import { InferenceError, ModelLoadError } from '../../model-errors.ts';
 import type { BackendInfo } from '../../platform.ts';
 import type { Portable } from '../../portable.ts';
+import { graphTraits } from '../../tfjs-graphs.ts';
+import { layersRefusal } from '../../tfjs-layers.ts';
 import type { OpenRequest, Runtime, RuntimeModel } from '../runtime.ts';
 import { needsAsyncExecution, readTfjsArtifacts } from './tfjs-artifacts.ts';
 import type { TfModel, TfNamespace, TfOutput, TfTensor } from './tfjs-namespace.ts';
@@ -85,6 +87,7 @@ export function createTfjsRuntime(tf: TfNamespace, options: TfjsRuntimeOptions =
         ...(await options.describe?.(backend)),
         inputs,
         outputs: describeTensors(model.outputs, graph ? undefined : model.outputNames),
+        answers: { refusal: graph ? graphTraits(model).refusal : layersRefusal(model.layers ?? []) },
         runtime: `@tensorflow/tfjs ${tf.version?.tfjs ?? tf.version?.['tfjs-core'] ?? tf.version_core ?? ''}`.trim(),
       },
       run: (args) => {

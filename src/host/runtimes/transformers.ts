@@ -5,7 +5,11 @@ import { InferenceError, ModelLoadError } from '../../model-errors.ts';
 import type { BackendInfo } from '../../platform.ts';
 import type { Portable } from '../../portable.ts';
 import { describeGraphs } from '../transformers-files.ts';
-import type { OpenRequest, Runtime, RuntimeModel } from '../runtime.ts';
+import { read } from '../../shapes.ts';
+import { drawsAlways, readsMedia, samplesByDefault } from '../../transformers-traits.ts';
+import type { ModelFiles } from '../model-files.ts';
+import { randomRefusal } from '../onnx-random.ts';
+import type { AnswerTraits, OpenRequest, Runtime, RuntimeModel } from '../runtime.ts';
 import { fromPipeline, toPipeline } from './transformers-values.ts';
 
 /** The part of @huggingface/transformers that hosts use, by shape. */
@@ -117,6 +121,11 @@ export function createTransformersRuntime(lib: TransformersLibrary, options: Tra
         ...(await options.describe?.(backend)),
         inputs: [],
         outputs: [],
+        answers: {
+          refusal: refusalOf(files, task, model),
+          samples: read(model, 'can_generate') === true && samplesByDefault(model),
+          readsMedia: readsMedia(pipeline, task),
+        },
         runtime: `@huggingface/transformers ${lib.env.version ?? ''}`.trim(),
       },
       async run(args) {
@@ -138,6 +147,12 @@ export function createTransformersRuntime(lib: TransformersLibrary, options: Tra
   }
 
   return { open, listBackends: async () => (await options.listBackends?.()) ?? [] };
+}
+
+function refusalOf({ files }: ModelFiles, task: string, model: TransformersModel): AnswerTraits['refusal'] {
+  if (drawsAlways(task, model)) return 'nondeterministic';
+  const graphs = files.filter(({ path }) => path.endsWith('.onnx'));
+  return graphs.map(({ bytes }) => randomRefusal(bytes)).find((refusal) => refusal !== undefined);
 }
 
 /** What is wrong with the files or the task, and would be on any backend. */

@@ -1,8 +1,6 @@
 /** @module What the operations in a GraphModel's graph tell of it. */
 
-import type { CacheRefusal } from './adapter.ts';
-import { read, valuesOf } from '../shapes.ts';
-import type { GraphModel } from './tfjs-types.ts';
+import { read, valuesOf } from './shapes.ts';
 
 /** Operations of converted graphs that draw their answers. */
 const RANDOM_OPS = /Random|Multinomial|TruncatedNormal/;
@@ -11,7 +9,7 @@ const ASYNC_CATEGORIES: ReadonlySet<unknown> = new Set(['control', 'dynamic', 'h
 
 interface GraphTraits {
   /** Why its answers do not repeat. */
-  readonly refusal: CacheRefusal | undefined;
+  readonly refusal: 'nondeterministic' | 'unknown' | undefined;
   /** Whether it has operations that only `executeAsync` runs: control flow, and shapes that depend on values. */
   readonly needsAsync: boolean;
 }
@@ -19,7 +17,7 @@ interface GraphTraits {
 const traitsOfGraphs = new WeakMap<object, GraphTraits>();
 
 /** Graphs do not change, and have thousands of nodes: each is looked through once. */
-export function graphTraits(model: GraphModel): GraphTraits {
+export function graphTraits(model: object): GraphTraits {
   const graph = read(read(model, 'executor'), 'graph');
   if (typeof graph !== 'object' || graph === null) return { refusal: 'unknown', needsAsync: true };
   let traits = traitsOfGraphs.get(graph);
