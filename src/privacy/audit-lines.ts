@@ -62,6 +62,8 @@ export interface ChainHead extends ChainEnd {
   readonly closed: boolean;
   /** When it was sealed: seconds since the Unix epoch. */
   readonly sealed: number;
+  /** All of the chain is being removed because there are too many files: nothing of it must be there. */
+  readonly retired?: true;
 }
 
 export const CHAIN_START: ChainEnd = { lines: 0, mac: '0'.repeat(64) };

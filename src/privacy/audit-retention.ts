@@ -1,6 +1,6 @@
 /** @module Which other chains there are, and which files go when there are too many. */
 
-import { fileName, follows, headName, openHead, parseLine, parseName, splitLines } from './audit-lines.ts';
+import { fileName, follows, headName, openHead, parseLine, parseName, sealHead, splitLines } from './audit-lines.ts';
 import type { ChainHead, RetiredRecord, WitnessedChain } from './audit-lines.ts';
 import type { AuditStorage } from './audit-storage.ts';
 import type { DataKey } from './keyring.ts';
@@ -50,6 +50,11 @@ interface Candidate {
   readonly chain: string;
   readonly file: number;
   readonly until: number;
+  /**
+   * What goes first. A chain of which a part went: its rest needs the record of that, which must not go before it. Of what is
+   * equally old, one's own files last, for the same reason.
+   */
+  readonly rank: 0 | 1 | 2;
 }
 
 /**
@@ -79,18 +84,21 @@ export async function retireFiles({
   if (excess <= 0) return;
 
   const heads = await readHeads(storage, key, names);
+  for (const [chain, { retired }] of heads)
+    if (retired === true && !chains.has(chain)) await storage.remove(headName(chain));
   const candidates = [...chains].flatMap(([chain, files]): readonly Candidate[] => {
     if (chain === own.chain)
-      return files.flatMap((file) =>
-        own.filledAt[file] === undefined ? [] : { chain, file, until: own.filledAt[file] },
-      );
+      return files.flatMap((file) => {
+        const until = own.filledAt[file];
+        return until === undefined ? [] : { chain, file, until, rank: 2 };
+      });
     const head = heads.get(chain);
     const isDone = head !== undefined && (head.closed || now - head.sealed > DEAD_AFTER_SECONDS);
-    return isDone ? files.map((file) => ({ chain, file, until: head.sealed })) : [];
+    return isDone ? files.map((file) => ({ chain, file, until: head.sealed, rank: files[0] === 0 ? 1 : 0 })) : [];
   });
   const retired: RetiredRecord[] = [];
   const kept = new Set<string>();
-  for (const candidate of candidates.toSorted((a, b) => a.until - b.until)) {
+  for (const candidate of candidates.toSorted(inOrder)) {
     if (retired.length === Math.min(excess, MAX_RETIRED)) break;
     if (kept.has(candidate.chain)) continue;
     const found = await describeFile(storage, key, candidate);
@@ -100,9 +108,18 @@ export async function retireFiles({
   if (retired.length === 0) return;
   await record(retired);
   for (const { chain, file } of retired) {
+    const head = heads.get(chain);
+    const isLast = chain !== own.chain && file === chains.get(chain)?.at(-1);
+    if (isLast && head !== undefined)
+      await storage.replace(headName(chain), await sealHead(key, chain, { ...head, retired: true }));
     await storage.remove(fileName(chain, file));
-    if (chain !== own.chain && file === chains.get(chain)?.at(-1)) await storage.remove(headName(chain));
+    if (isLast) await storage.remove(headName(chain));
   }
+}
+
+function inOrder(a: Candidate, b: Candidate): number {
+  if (a.rank === 0 || b.rank === 0) return a.rank - b.rank;
+  return a.until - b.until || a.rank - b.rank;
 }
 
 /** The numbers of each chain's files, in order. */

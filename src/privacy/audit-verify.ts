@@ -208,6 +208,7 @@ class Verification {
   async #checkOrphan({ chain, file, line }: Orphan): Promise<void> {
     const retired = this.#retired.get(`${chain.id} ${file - 1}`);
     const name = fileName(chain.id, file);
+    if (retired === undefined && chain.head?.retired === true) return;
     if (retired === undefined)
       return this.#fault(
         'file_missing',
@@ -229,6 +230,7 @@ class Verification {
 
   #checkEnd(chain: Chain): void {
     const { id, head } = chain;
+    if (head?.retired === true) return;
     const fault = (kind: AuditFaultKind, message: string): void =>
       this.#fault(kind, id, kind.startsWith('head') ? headName(id) : undefined, undefined, message);
     if (head === undefined) {
@@ -251,7 +253,7 @@ class Verification {
   #checkWitnessed(id: string, { lines, sealed }: WitnessedChain): void {
     const chain = this.#chains.get(id);
     const there = Math.max(chain?.lines ?? 0, this.#retiredEnd(id));
-    if (there >= lines) return;
+    if (there >= lines || chain?.head?.retired === true) return;
     if (chain !== undefined) {
       const isReported = this.#faults.some((each) => each.chain === id && /cut_off|missing/.test(each.kind));
       if (!isReported)

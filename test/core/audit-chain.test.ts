@@ -660,17 +660,38 @@ describe('too many files', () => {
     expect(report.faults[0]).toMatchObject({ chain: bad.id, file: fileName(bad.id, 1) });
   });
 
-  test('a crash between the record and the removal is no fault, and what is left goes the next time', async () => {
-    const log = createLog();
-    await log.chain(1);
-    const remove = vi.spyOn(log.storage, 'remove').mockImplementation(() => Promise.reject(new Error('crash')));
-    const chain = log.begin({ maxFiles: 1 });
-    chain.write(entry(0));
-    await expect(chain.flush()).rejects.toThrow('crash');
-    expect(await log.verify()).toMatchObject(INTACT);
-    remove.mockRestore();
-    await log.chain(1, { maxFiles: 1 });
-    expect(await log.verify()).toMatchObject(INTACT);
+  test('a crash at any step of removing is no fault, then or later, and what is left goes the next time', async () => {
+    for (let step = 0; step < 6; step++) {
+      const log = createLog({ maxFileBytes: 600 });
+      await log.chain(5);
+      const before = (await filesOf(log)).length;
+      await log.clock.run(1000);
+      let steps = 0;
+      const [remove, replace] = [log.storage.remove.bind(log.storage), log.storage.replace.bind(log.storage)];
+      const dies = (): void => {
+        if (steps++ >= step) throw new Error('crash');
+      };
+      const spies = [
+        vi.spyOn(log.storage, 'remove').mockImplementation(async (name) => (dies(), remove(name))),
+        // Heads of others alone.
+        vi.spyOn(log.storage, 'replace').mockImplementation(async (name, bytes) => {
+          if (name !== headName(chain.id)) dies();
+          return replace(name, bytes);
+        }),
+      ];
+      const chain = log.begin({ maxFiles: 1 });
+      chain.write(entry(0));
+      await chain.flush().catch(() => undefined);
+      expect(steps, `${before}`).toBe(Math.min(step + 1, before + 2));
+      expect(await log.verify()).toMatchObject(INTACT);
+      for (const spy of spies) spy.mockRestore();
+      for (let generation = 0; generation < 3; generation++) {
+        await log.clock.run(25 * 3_600_000);
+        await log.chain(3, { maxFiles: 1 });
+        expect(await log.verify()).toMatchObject(INTACT);
+      }
+      expect((await log.names()).length).toBeLessThanOrEqual(4);
+    }
   });
 
   test('generations of processes that retire each other leave nothing to complain of', async () => {
