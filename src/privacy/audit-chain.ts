@@ -151,15 +151,20 @@ export class AuditChain implements AuditSink {
     this.#isWriting = true;
     // In the next turn, with all that this one logs.
     this.#clock.soon(() => {
-      this.#enqueue(() => this.#writePending())
-        .then(
-          () => {
-            this.#retryMs = RETRY_MS.first;
-            if (this.#state === 'open') this.#scheduleSeal();
-          },
-          (error: unknown) => this.#failed(error),
-        )
-        .finally(() => (this.#isWriting = false));
+      void this.#enqueue(() => this.#writePending()).then(
+        () => {
+          this.#isWriting = false;
+          this.#retryMs = RETRY_MS.first;
+          if (this.#state !== 'open') return;
+          // What was logged after the last look at what waits.
+          if (this.#pending.length > 0) this.#write();
+          else this.#scheduleSeal();
+        },
+        (error: unknown) => {
+          this.#isWriting = false;
+          this.#failed(error);
+        },
+      );
     });
   }
 

@@ -73,7 +73,9 @@ describe('details', () => {
   };
 
   test('become plain data, whatever they are', () => {
-    class Model {}
+    class Model {
+      readonly weights = 1;
+    }
     const given = {
       big: 7n,
       nan: NaN,

@@ -240,7 +240,7 @@ function placesOf(lead: { readonly atom: string; readonly condition: string } | 
     const condition = new RegExp(lead.condition, 'uy');
     condition.lastIndex = at;
     if (!condition.test(text)) return false;
-    const sameRun = tried >= 0 && [...text.slice(tried, at)].every((each) => leads.test(each));
+    const sameRun = tried >= 0 && Array.from(text.slice(tried, at)).every((each) => leads.test(each));
     if (sameRun) return false;
     tried = at;
     return true;

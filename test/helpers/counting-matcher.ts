@@ -64,7 +64,8 @@ export function countSteps(
     }
   };
 
-  for (let at = 0, lastEnd = 0; at <= text.length && steps <= MAX_STEPS; at++) {
+  for (let at = 0, lastEnd = 0; at <= text.length; at++) {
+    if (steps > MAX_STEPS) return steps;
     if (!begins(at, lastEnd)) continue;
     let end = at;
     if (match(tree, at, (place) => ((end = place), true)) && end > at) {
