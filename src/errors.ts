@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'MISSING_PEER'
   | 'MODEL_LOAD'
   | 'QUEUE_FULL'
+  | 'SECURITY'
   | 'UNSUPPORTED_MODEL'
   | 'UNSUPPORTED_OPERATION';
 

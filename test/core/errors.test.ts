@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import * as errors from '../../src/errors.ts';
 import * as modelErrors from '../../src/model-errors.ts';
+import { SecurityError } from '../../src/privacy/security-result.ts';
 
 const { EpochlyError } = errors;
 
@@ -18,6 +19,7 @@ const made = [
   new errors.ClosedError(),
   new modelErrors.QueueFullError(1024, 5),
   new modelErrors.MissingPeerError('onnxruntime-node', '>=1.20'),
+  new SecurityError([]),
 ];
 
 test.each(made.map((error) => [error.name, error] as const))(
