@@ -113,7 +113,7 @@ export const BUILT_IN_PATTERNS: Readonly<Record<BuiltInPattern, readonly BuiltIn
   private_key: [
     {
       regexp:
-        /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----(?:\s{1,4}Proc-Type: [\w,]{1,32}\s{1,4}DEK-Info: [\w,-]{1,64})?[\w+/=\s\\]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?/u,
+        /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----(?:\s{1,4}Proc-Type: [\w,]{1,32}\s{1,4}DEK-Info: [\w-]{1,32},\w{1,64}\s)?[\w+/=\s\\]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?/u,
     },
   ],
 };

@@ -14,7 +14,7 @@ type Outcome = 'match' | { readonly ask: number };
 
 export interface Advance {
   readonly ways: Ways;
-  /** Whether the attempt could have ended before this character. The ways that would be tried after that end are gone. */
+  /** Whether the attempt could have ended before this character. */
   readonly matched: boolean;
 }
 
@@ -36,14 +36,17 @@ export function advance(
     readonly next: CharacterKind;
     readonly answers: ReadonlyMap<number, boolean>;
     readonly multiline: boolean;
+    /** Whether ways behind a match are gone, as they are for a matcher; otherwise they go on. */
+    readonly endsAtMatch: boolean;
   },
 ): Advance | { readonly ask: number } | undefined {
   const { instructions } = program;
-  const { before, next, answers, multiline } = situation;
+  const { before, next, answers, multiline, endsAtMatch } = situation;
   const open: number[] = [];
   /** Endless repeats whose body was entered since the last character. */
   const entered = new Set<number>();
   let followed = 0;
+  let matched = false;
 
   const holds = (of: '^' | '$' | '\\b' | '\\B'): boolean => {
     if (of === '^') return before === 'text' || (multiline && before === 'line');
@@ -57,7 +60,8 @@ export function advance(
     const instruction = instructions[place] as PatternProgram['instructions'][number];
     switch (instruction.do) {
       case 'match':
-        return 'match';
+        matched = true;
+        return endsAtMatch ? 'match' : undefined;
       case 'take':
         if (next.matchedBy[instruction.atom]) open.push(place + 1);
         return undefined;
@@ -93,5 +97,5 @@ export function advance(
   const outcome = followAll(ways);
   if (followed > MAX_FOLLOWED) return undefined;
   if (typeof outcome === 'object') return outcome;
-  return { ways: open, matched: outcome === 'match' };
+  return { ways: open, matched };
 }

@@ -3,6 +3,7 @@
  * each way in which a pattern may match so far, from each place where it begins. Both are bounded:
  *
  * - the ways of one attempt, by following them all over all texts at once, until nothing new comes up or there are too many;
+ *   also those that a matcher does not try because an earlier one matches;
  * - the attempts, where a match has no upper length: their number grows with the text only if there is a piece of text after
  *   which an attempt that was under way is where it was, and one that began with the piece is there as well.
  *
@@ -17,7 +18,7 @@ import type { Advance, Before, Ways } from './pattern-attempt.ts';
 import type { PatternProgram } from './pattern-program.ts';
 
 /** Ways of one attempt that may be open at once, where a match has no upper length. */
-const MAX_WAYS = 512;
+const MAX_WAYS = 200;
 /** Steps of one attempt, where it has one. */
 const MAX_STEPS = 4096;
 /** Situations that are looked at, of one attempt and of two. */
@@ -60,9 +61,12 @@ type Answers = ReadonlyMap<number, boolean>;
 
 /** @throws TooCostly */
 export function checkCost(program: PatternProgram, options: CostOptions): void {
-  const walk = new Walk(program, options);
-  if (!options.endless) walk.checkSteps(options.maxSteps ?? MAX_STEPS);
-  else walk.checkAttempts(walk.situations());
+  // Ways that come after one that matches are never tried, as in `(a+)+`; but whoever adds to the pattern makes them be.
+  const allWays = new Walk(program, options, false);
+  if (!options.endless) return allWays.checkSteps(options.maxSteps ?? MAX_STEPS);
+  allWays.situations();
+  const walk = new Walk(program, options, true);
+  walk.checkAttempts(walk.situations());
 }
 
 class Walk {
@@ -71,13 +75,15 @@ class Walk {
   readonly #multiline: boolean;
   readonly #asserts: boolean;
   readonly #lead: number | undefined;
+  readonly #endsAtMatch: boolean;
 
-  constructor(program: PatternProgram, { flags, lead }: CostOptions) {
+  constructor(program: PatternProgram, { flags, lead }: CostOptions, endsAtMatch: boolean) {
     this.#program = program;
     this.#kinds = characterKinds(program.atoms, flags);
     this.#multiline = flags.includes('m');
     this.#asserts = program.instructions.some((each) => each.do === 'assert');
     this.#lead = lead;
+    this.#endsAtMatch = endsAtMatch;
   }
 
   /** The steps of an attempt at one place, for the text that costs most, are no more than `most`. */
@@ -180,7 +186,13 @@ class Walk {
     next: CharacterKind,
     answers: Answers,
   ): Advance | { readonly ask: number } | undefined {
-    return advance(this.#program, ways, { before, next, answers, multiline: this.#multiline });
+    return advance(this.#program, ways, {
+      before,
+      next,
+      answers,
+      multiline: this.#multiline,
+      endsAtMatch: this.#endsAtMatch,
+    });
   }
 
   /** What comes of each kind of character, and of each answer that lookarounds may give there. */
@@ -205,14 +217,25 @@ function situation(ways: Ways, before: Before, tried: boolean, text: string): Si
   return { key: `${ways.join()} ${before} ${tried}`, ways, before, tried, text };
 }
 
-/** Situations that a text can come back to, or that lie between such. */
+/** Situations that a text can come back to, or that lie between such: what is left without dead ends and beginnings. */
 function recurring(found: ReturnType<Walk['situations']>): readonly Situation[] {
+  const next = new Map([...found].map(([key, each]) => [key, new Set(each.next)]));
+  const before = new Map([...found.keys()].map((key) => [key, new Set<string>()]));
+  for (const [key, followers] of next) for (const each of followers) before.get(each)?.add(key);
   const kept = new Set(found.keys());
-  for (let size = -1; size !== kept.size;) {
-    size = kept.size;
-    const followed = new Set([...kept].flatMap((key) => found.get(key)?.next ?? []));
-    for (const key of kept)
-      if (!followed.has(key) || !found.get(key)?.next.some((each) => kept.has(each))) kept.delete(key);
+  for (const [outward, inward] of [
+    [next, before],
+    [before, next],
+  ] as const) {
+    const ends = [...kept].filter((key) => outward.get(key)?.size === 0);
+    for (let key = ends.pop(); key !== undefined; key = ends.pop()) {
+      kept.delete(key);
+      for (const neighbour of inward.get(key) ?? []) {
+        outward.get(neighbour)?.delete(key);
+        if (outward.get(neighbour)?.size === 0) ends.push(neighbour);
+      }
+      for (const neighbour of outward.get(key) ?? []) inward.get(neighbour)?.delete(key);
+    }
   }
   return [...kept].map((key) => (found.get(key) as { readonly at: Situation }).at);
 }

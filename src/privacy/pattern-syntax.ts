@@ -16,7 +16,7 @@ export type PatternNode =
       readonly lazy: boolean;
     };
 
-/** What cannot be told in advance: the text says how it is meant to end a sentence that begins "It". */
+/** What a pattern costs cannot be told. Its message is what the pattern does: 'refers back to what a group matched'. */
 export class UnknownSyntax extends Error {}
 
 const QUANTIFIER = /(?:[*+?]|\{\d+(?:,\d*)?\})\??/y;

@@ -14,9 +14,11 @@ const refusalOf = (source: string, flags?: string): string | undefined => {
 describe('patterns that can blow up are refused', () => {
   test.each([
     // Exponential, as in collections of such patterns (OWASP, safe-regex, rxxr2, the outage of Stack Exchange's kind).
+    '(a+)+',
     '(a+)+$',
     '(a*)*b',
     '(a|a)*b',
+    '(a|aa)+',
     '(a|aa)+$',
     '(a|a?)+b',
     '(?:.|a)*$x',
@@ -252,13 +254,13 @@ test('what is accepted takes steps in proportion to the text, whatever the text'
     fc.property(pattern, word, pumped, word, (source, before, again, after) => {
       const verdict = judge(source);
       if ('refused' in verdict) return;
-      const steps = [100, 200, 400].map((times) => {
+      const steps = [60, 120, 240].map((times) => {
         const text = before + again.repeat(times) + after;
         return countSteps(new RegExp(source, 'u'), text, placesOf(verdict.lead, text));
       }) as [number, number, number];
-      expect(steps[2] - steps[1], `${source} ${steps.join()}`).toBeLessThanOrEqual(3 * (steps[1] - steps[0]) + 5000);
+      expect(steps[2] - steps[1], `${source} ${steps.join()}`).toBeLessThanOrEqual(3 * (steps[1] - steps[0]) + 2500);
     }),
-    { numRuns: 1500 },
+    { numRuns: 1000 },
   );
 });
 
@@ -286,7 +288,7 @@ test('trying only the first possible place of each run finds what trying all fin
       }));
       expect(found).toEqual(all);
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
-  expect(searched).toBeGreaterThan(100);
+  expect(searched).toBeGreaterThan(50);
 });
