@@ -36,6 +36,7 @@ export interface RedisServerOptions {
 const EXECUTABLE = process.env['REDIS_SERVER_PATH'] ?? 'redis-server';
 const running = new Set<ChildProcess>();
 process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+process.once('SIGTERM', () => process.exit(143));
 
 /** A port that nobody listens on. A cluster's nodes talk to each other on the one 10,000 above. */
 async function freePort(): Promise<number> {

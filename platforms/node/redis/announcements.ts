@@ -5,16 +5,15 @@ import { backoffMs } from '../../../src/cache/backoff.ts';
 import { Emitter } from '../../../src/events.ts';
 import type { EventSource } from '../../../src/events.ts';
 import type { Clock } from '../../../src/platform.ts';
-import { disconnect } from './redis-connection.ts';
 import type { RedisConnection } from './redis-connection.ts';
-import type { RedisName, RedisNode } from './redis-client.ts';
+import type { RedisNode } from './redis-client.ts';
 import { decodeName, encodeName } from './redis-names.ts';
 
 const BACKOFF = { minMs: 50, maxMs: 5000 };
 const ID_LENGTH = 16;
 
 export interface AnnouncementsOptions {
-  readonly channel: RedisName;
+  readonly channel: string;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -45,14 +44,16 @@ export class Announcements {
 
   /** Whoever cannot be reached now is not told. */
   async announce(message: string): Promise<void> {
-    const payload = Buffer.concat([Buffer.from(this.#id), Buffer.from(encodeName(message))]);
     const { client } = this.#connection;
-    await this.#connection.ask(client.call('publish', this.#options.channel, payload)).catch(() => undefined);
+    // In a cluster by one node, which keeps them in order.
+    const [node = client] = client.isCluster ? client.nodes('master') : [];
+    const published = node.call('publish', this.#options.channel, this.#id + encodeName(message));
+    await this.#connection.ask(published).catch(() => undefined);
   }
 
   close(): void {
     this.#closed = true;
-    if (this.#subscriber !== undefined) disconnect(this.#subscriber);
+    this.#subscriber?.disconnect();
   }
 
   async #listen(): Promise<void> {
@@ -71,13 +72,13 @@ export class Announcements {
     if (subscriber === undefined) return false;
     this.#subscriber = subscriber;
     subscriber.on('error', () => undefined);
-    subscriber.on('messageBuffer', (_: Buffer, payload: Buffer) => this.#hear(payload));
+    subscriber.on('message', (_: string, payload: string) => this.#hear(payload));
     const ended = new Promise<void>((resolve) => subscriber.once('end', resolve));
     try {
       const { channel } = this.#options;
       await this.#connection.ask(subscriber.connect().then(() => subscriber.subscribe(channel)));
     } catch {
-      disconnect(subscriber);
+      subscriber.disconnect();
       return false;
     }
     this.#heard.emit('');
@@ -85,8 +86,8 @@ export class Announcements {
     return true;
   }
 
-  #hear(payload: Buffer): void {
-    if (payload.length < ID_LENGTH || payload.toString('latin1', 0, ID_LENGTH) === this.#id) return;
-    this.#heard.emit(decodeName(payload.subarray(ID_LENGTH)));
+  #hear(payload: string): void {
+    if (payload.length < ID_LENGTH || payload.startsWith(this.#id)) return;
+    this.#heard.emit(decodeName(payload.slice(ID_LENGTH)));
   }
 }

@@ -3,7 +3,7 @@
 import { requirePeer } from '../require-peer.ts';
 import { isRedisClient } from './redis-client.ts';
 import type { IoRedis, RedisClient, RedisLike } from './redis-client.ts';
-import { KEEP_ALIVE_MS } from './redis-connection.ts';
+import { DISCONNECT_TIMEOUT_MS, KEEP_ALIVE_MS } from './redis-connection.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -25,7 +25,7 @@ const OWN_NODE = {
   keepAlive: KEEP_ALIVE_MS,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
-  disconnectTimeout: 100,
+  disconnectTimeout: DISCONNECT_TIMEOUT_MS,
 };
 const retryDelay = (attempt: number): number => Math.min(25 * 2 ** attempt, 2000);
 

@@ -4,11 +4,10 @@ import { randomBytes } from 'node:crypto';
 import { backoffMs } from '../../../src/cache/backoff.ts';
 import { abortReason, ClosedError } from '../../../src/errors.ts';
 import type { Clock } from '../../../src/platform.ts';
-import type { RedisName } from './redis-client.ts';
 import type { RedisConnection } from './redis-connection.ts';
 
 export interface LocksOptions {
-  readonly nameOf: (lock: string) => RedisName;
+  readonly nameOf: (lock: string) => string;
   /** How long a lock outlives its holder, in milliseconds. */
   readonly ttlMs: number;
   readonly clock: Clock;
@@ -29,7 +28,8 @@ export class Locks {
   readonly #options: LocksOptions;
   readonly #closing = new AbortController();
   /** Gives back what is held. */
-  readonly #held = new Set<() => Promise<void>>();
+  readonly #held = new Set<() => void>();
+  readonly #releases = new Set<Promise<void>>();
 
   constructor(connection: RedisConnection, options: LocksOptions) {
     this.#connection = connection;
@@ -52,17 +52,18 @@ export class Locks {
   /** Gives back what is held, and lets nobody wait on. */
   async close(): Promise<void> {
     this.#closing.abort(new ClosedError('The store is closed.'));
-    await Promise.all([...this.#held].map((release) => release()));
+    for (const release of this.#held) release();
+    await Promise.all(this.#releases);
   }
 
-  async #acquire(name: RedisName, leaving: AbortSignal): Promise<Disposable> {
+  async #acquire(name: string, leaving: AbortSignal): Promise<Disposable> {
     const { clock, random, ttlMs } = this.#options;
     const token = randomBytes(16).toString('hex');
     for (let attempt = 0; !leaving.aborted; attempt++) {
       if (await this.#take(name, token, ttlMs)) {
         const release = this.#hold(name, token);
-        if (!leaving.aborted) return { [Symbol.dispose]: () => void release() };
-        await release();
+        if (!leaving.aborted) return { [Symbol.dispose]: release };
+        release();
         break;
       }
       await new Promise<void>((resolve) => void clock.after(backoffMs(attempt, { ...BACKOFF, random }), resolve));
@@ -70,19 +71,19 @@ export class Locks {
     throw abortReason(leaving);
   }
 
-  async #take(name: RedisName, token: string, ttlMs: number): Promise<boolean> {
+  async #take(name: string, token: string, ttlMs: number): Promise<boolean> {
     try {
       const { client } = this.#connection;
       return (await this.#connection.ask(client.call('set', name, token, 'NX', 'PX', ttlMs))) !== null;
     } catch (error) {
       // It may have been taken all the same.
-      void this.#release(name, token);
+      this.#release(name, token);
       throw error;
     }
   }
 
   /** Renews a lock until what this returns is called, or it is found to be lost. */
-  #hold(name: RedisName, token: string): () => Promise<void> {
+  #hold(name: string, token: string): () => void {
     const { clock, ttlMs } = this.#options;
     const { client } = this.#connection;
     let timer: Disposable | undefined;
@@ -99,16 +100,20 @@ export class Locks {
       });
     };
     renew();
-    const release = async (): Promise<void> => {
+    const release = (): void => {
       if (!this.#held.delete(release)) return;
       timer?.[Symbol.dispose]();
-      await this.#release(name, token);
+      this.#release(name, token);
     };
     this.#held.add(release);
     return release;
   }
 
-  async #release(name: RedisName, token: string): Promise<void> {
-    await this.#connection.ask(this.#connection.client.call('eval', RELEASE, 1, name, token)).catch(() => undefined);
+  #release(name: string, token: string): void {
+    const released = this.#connection.ask(this.#connection.client.call('eval', RELEASE, 1, name, token)).then(
+      () => void this.#releases.delete(released),
+      () => void this.#releases.delete(released),
+    );
+    this.#releases.add(released);
   }
 }

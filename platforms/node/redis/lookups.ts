@@ -1,7 +1,6 @@
 /** @module Lookups of one tick, asked together: each key once. */
 
 import { markAsUntransferable } from 'node:worker_threads';
-import type { RedisName } from './redis-client.ts';
 import type { RedisConnection } from './redis-connection.ts';
 
 interface Waiter {
@@ -10,7 +9,7 @@ interface Waiter {
 }
 
 interface Asked extends Waiter {
-  readonly name: RedisName;
+  readonly name: string;
   /** Who asked for the same key. */
   others: Waiter[] | undefined;
 }
@@ -21,13 +20,13 @@ const now = Promise.resolve();
 
 export class Lookups {
   readonly #connection: RedisConnection;
-  readonly #nameOf: (key: string) => RedisName;
+  readonly #nameOf: (key: string) => string;
   #batch: Map<string, Asked> | undefined;
   /** Commands that are not answered yet. */
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(connection: RedisConnection, nameOf: (key: string) => RedisName) {
+  constructor(connection: RedisConnection, nameOf: (key: string) => string) {
     this.#connection = connection;
     this.#nameOf = nameOf;
   }

@@ -1,8 +1,5 @@
 /** @module What is used of ioredis, by its shape: it is an optional peer, and a client may be the caller's own. */
 
-/** A key or a channel, as Redis gets it. */
-export type RedisName = string | Buffer;
-
 /** A command in lower case, and its arguments. */
 export type RedisCommand = readonly [command: string, ...parts: (string | Buffer | number)[]];
 
@@ -20,8 +17,8 @@ interface RedisCommands extends RedisLike {
   once(event: string, listener: (...values: never[]) => void): unknown;
   call(...command: RedisCommand): Promise<unknown>;
   multi(commands: readonly RedisCommand[]): { exec(): Promise<readonly (readonly [Error | null, unknown])[] | null> };
-  getBuffer(name: RedisName): Promise<Buffer | null>;
-  mgetBuffer(names: readonly RedisName[]): Promise<readonly (Buffer | null)[]>;
+  getBuffer(name: string): Promise<Buffer | null>;
+  mgetBuffer(names: readonly string[]): Promise<readonly (Buffer | null)[]>;
 }
 
 /** A connection to one server. */
@@ -30,8 +27,8 @@ export interface RedisNode extends RedisCommands {
   readonly stream?: { readonly bytesRead: number; destroy(): void } | undefined;
   readonly commandQueue: { readonly length: number };
   duplicate(options: Readonly<Record<string, unknown>>): RedisNode;
-  scanBuffer(cursor: string, ...parts: (string | Buffer | number)[]): Promise<readonly [Buffer, readonly Buffer[]]>;
-  subscribe(channel: RedisName): Promise<unknown>;
+  scan(cursor: string, ...parts: (string | number)[]): Promise<readonly [cursor: string, names: readonly string[]]>;
+  subscribe(channel: string): Promise<unknown>;
 }
 
 /** Connections to all servers of a cluster. */
@@ -50,7 +47,7 @@ export interface IoRedis {
 
 export function isRedisClient(value: unknown): value is RedisClient {
   if (typeof value !== 'object' || value === null) return false;
-  const client = value as Partial<Record<'mgetBuffer' | 'multi' | 'nodes' | 'scanBuffer' | 'isCluster', unknown>>;
+  const client = value as Partial<Record<'mgetBuffer' | 'multi' | 'nodes' | 'scan' | 'isCluster', unknown>>;
   if (typeof client.mgetBuffer !== 'function' || typeof client.multi !== 'function') return false;
-  return typeof (client.isCluster === true ? client.nodes : client.scanBuffer) === 'function';
+  return typeof (client.isCluster === true ? client.nodes : client.scan) === 'function';
 }

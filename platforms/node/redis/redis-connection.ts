@@ -5,10 +5,12 @@ import { StoreError, StoreTimeoutError, StoreUnavailableError } from '../../../s
 import { EpochlyError } from '../../../src/errors.ts';
 import type { Clock } from '../../../src/platform.ts';
 import { hashSlotOf } from './hash-slot.ts';
-import type { RedisClient, RedisCommand, RedisName, RedisNode } from './redis-client.ts';
+import type { RedisClient, RedisCommand, RedisNode } from './redis-client.ts';
 
 /** After so long without a word the system asks whether the other side is still there. */
 export const KEEP_ALIVE_MS = 10_000;
+/** So long it may take a server to hear that a connection ends. */
+export const DISCONNECT_TIMEOUT_MS = 100;
 
 export interface RedisConnectionOptions {
   /** Whether the client was made here, and is to be looked after and closed here. */
@@ -20,7 +22,7 @@ export interface RedisConnectionOptions {
 export class RedisConnection {
   readonly client: RedisClient;
   /** What the client itself puts before each name. */
-  readonly keyPrefix: Buffer;
+  readonly keyPrefix: string;
   readonly #isOwn: boolean;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
@@ -32,7 +34,7 @@ export class RedisConnection {
 
   constructor(client: RedisClient, { isOwn, timeoutMs, clock }: RedisConnectionOptions) {
     this.client = client;
-    this.keyPrefix = Buffer.from(client.options.keyPrefix ?? '');
+    this.keyPrefix = String(client.options.keyPrefix ?? '');
     this.#isOwn = isOwn;
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
@@ -88,12 +90,11 @@ export class RedisConnection {
   }
 
   /** What may go to Redis in one command or transaction: all that a server holds, or in a cluster a slot. */
-  bySlot<T>(items: readonly T[], nameOf: (item: T) => RedisName): readonly (readonly T[])[] {
+  bySlot<T>(items: readonly T[], nameOf: (item: T) => string): readonly (readonly T[])[] {
     if (!this.client.isCluster) return items.length === 0 ? [] : [items];
     const slots = new Map<number, T[]>();
     for (const item of items) {
-      const name = Buffer.from(nameOf(item));
-      const slot = hashSlotOf(this.keyPrefix.length === 0 ? name : Buffer.concat([this.keyPrefix, name]));
+      const slot = hashSlotOf(this.keyPrefix + nameOf(item));
       const same = slots.get(slot);
       if (same === undefined) slots.set(slot, [item]);
       else same.push(item);
@@ -117,6 +118,7 @@ export class RedisConnection {
     return nodes[Math.floor(Math.random() * nodes.length)]?.duplicate({
       lazyConnect: true,
       keepAlive: KEEP_ALIVE_MS,
+      disconnectTimeout: DISCONNECT_TIMEOUT_MS,
       retryStrategy: null,
       enableOfflineQueue: true,
       readOnly: false,
@@ -124,7 +126,7 @@ export class RedisConnection {
   }
 
   close(): void {
-    if (this.#isOwn) disconnect(this.client);
+    if (this.#isOwn) this.client.disconnect();
   }
 
   /** A cluster connects to a server when it is first asked; what else is asked in that moment would be tried again, much later. */
@@ -164,13 +166,6 @@ export class RedisConnection {
       }
     }
   }
-}
-
-/** Leaves at once, also where the server hangs or was never there. */
-export function disconnect(client: RedisClient): void {
-  const nodes = nodesOf(client);
-  client.disconnect();
-  for (const node of nodes) node.stream?.destroy();
 }
 
 function nodesOf(client: RedisClient): readonly RedisNode[] {

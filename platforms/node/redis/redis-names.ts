@@ -1,60 +1,25 @@
-/** @module Keys of a store as names in Redis, which are bytes: any string, and what begins alike still does. */
+/** @module Keys of a store as names in Redis, which are UTF-8: any string, and what begins alike still does. */
 
-import type { RedisName } from './redis-client.ts';
-
-const SURROGATE = /[\ud800-\udfff]/;
-/** The first byte of all surrogates, and of some other characters. */
-const SURROGATE_LEAD = 0xed;
+/** Halves of characters beyond the BMP, which UTF-8 has none for, be the other half there or not; and what escapes them. */
+const ESCAPED = /[\ud800-\udfff~]/g;
+const ESCAPE = '~';
+const ESCAPES = /~([\da-f]{4})/g;
+const WILD = /[*?[\]\\]/g;
 
 /**
- * UTF-8, in which each half of a character beyond the BMP is encoded apart (CESU-8, Unicode Technical Report 26), also where
- * its other half is missing. So two strings never share a name, and one begins with another exactly where their names do.
+ * The name of a key: each code unit as it is, or escaped. So two keys never share a name, and one begins with another exactly
+ * where their names do.
  */
-export function encodeName(text: string): RedisName {
-  if (!SURROGATE.test(text)) return text;
-  const bytes = Buffer.allocUnsafe(text.length * 3);
-  let length = 0;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x80) bytes[length++] = unit;
-    else {
-      if (unit < 0x800) bytes[length++] = 0xc0 | (unit >> 6);
-      else {
-        bytes[length++] = 0xe0 | (unit >> 12);
-        bytes[length++] = 0x80 | ((unit >> 6) & 0x3f);
-      }
-      bytes[length++] = 0x80 | (unit & 0x3f);
-    }
-  }
-  return bytes.subarray(0, length);
+export function encodeName(key: string): string {
+  return key.replace(ESCAPED, (unit) => ESCAPE + unit.charCodeAt(0).toString(16).padStart(4, '0'));
 }
 
-/** The text that was encoded. */
-export function decodeName(bytes: Buffer): string {
-  if (!bytes.includes(SURROGATE_LEAD)) return bytes.toString();
-  let text = '';
-  for (let i = 0; i < bytes.length;) {
-    const lead = bytes[i++] as number;
-    let unit = lead;
-    if (lead >= 0xe0) {
-      unit = ((lead & 0x0f) << 12) | (((bytes[i++] ?? 0) & 0x3f) << 6) | ((bytes[i++] ?? 0) & 0x3f);
-    } else if (lead >= 0xc0) unit = ((lead & 0x1f) << 6) | ((bytes[i++] ?? 0) & 0x3f);
-    text += String.fromCharCode(unit);
-  }
-  return text;
+/** The key of a name. */
+export function decodeName(name: string): string {
+  return name.replace(ESCAPES, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 }
 
-/** A pattern for MATCH, of the names that begin with these bytes. */
-export function patternOf(beginning: Buffer): Buffer {
-  const pattern: number[] = [];
-  for (const byte of beginning) {
-    if (SPECIAL.includes(byte)) pattern.push(BACKSLASH);
-    pattern.push(byte);
-  }
-  pattern.push(ASTERISK);
-  return Buffer.from(pattern);
+/** A pattern for MATCH, of the names that begin so. */
+export function patternOf(beginning: string): string {
+  return `${beginning.replace(WILD, '\\$&')}*`;
 }
-
-const ASTERISK = 0x2a;
-const BACKSLASH = 0x5c;
-const SPECIAL = Buffer.from('*?[]\\');

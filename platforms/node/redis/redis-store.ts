@@ -7,7 +7,7 @@ import type { Clock } from '../../../src/platform.ts';
 import { Announcements } from './announcements.ts';
 import { Locks } from './locks.ts';
 import { bytesOf, Lookups } from './lookups.ts';
-import type { RedisCommand, RedisName } from './redis-client.ts';
+import type { RedisCommand } from './redis-client.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { encodeName } from './redis-names.ts';
 import { Sweeps } from './sweeps.ts';
@@ -20,8 +20,8 @@ export interface RedisStoreSettings {
 }
 
 type Change =
-  | { readonly kind: 'unlink' | 'touch'; readonly name: RedisName }
-  | { readonly kind: 'set'; readonly name: RedisName; readonly value: readonly (Buffer | string | number)[] };
+  | { readonly kind: 'unlink' | 'touch'; readonly name: string }
+  | { readonly kind: 'set'; readonly name: string; readonly value: readonly (Buffer | string | number)[] };
 
 export class RedisStore implements ByteStore {
   readonly #connection: RedisConnection;
@@ -29,7 +29,7 @@ export class RedisStore implements ByteStore {
   readonly #sweeps: Sweeps;
   readonly #locks: Locks;
   readonly #announcements: Announcements;
-  readonly #nameOf: (key: string) => RedisName;
+  readonly #nameOf: (key: string) => string;
   readonly #begun = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
@@ -38,7 +38,7 @@ export class RedisStore implements ByteStore {
   constructor(connection: RedisConnection, { prefix, lockTtlMs, clock, random }: RedisStoreSettings) {
     const data = `${prefix}data:`;
     const channel = encodeName(`${prefix}announcements`);
-    const nameOf = (lock: string): RedisName => encodeName(`${prefix}lock:${lock}`);
+    const nameOf = (lock: string): string => encodeName(`${prefix}lock:${lock}`);
     this.#connection = connection;
     this.#nameOf = (key) => encodeName(data + key);
     this.#lookups = new Lookups(connection, this.#nameOf);
@@ -160,7 +160,7 @@ function valueOf({ bytes, expiresAt = Infinity }: StoreEntry): readonly (Buffer 
 /** First what is deleted, then what is put. */
 function commandsOf(changes: readonly Change[]): readonly RedisCommand[] {
   const commands: RedisCommand[] = [];
-  const names = (kind: Change['kind']): RedisName[] =>
+  const names = (kind: Change['kind']): string[] =>
     changes.filter((each) => each.kind === kind).map(({ name }) => name);
   const [deleted, used] = [names('unlink'), names('touch')];
   if (deleted.length > 0) commands.push(['unlink', ...deleted]);

@@ -1,17 +1,25 @@
 /** @module What goes through all keys that begin alike: on every server that holds some, and past all else that is there. */
 
 import type { StoreUsage, TrimOptions } from '../../../src/cache/byte-store.ts';
-import { EpochlyError } from '../../../src/errors.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { decodeName, encodeName, patternOf } from './redis-names.ts';
 
 interface Found {
-  readonly name: Buffer;
+  readonly name: string;
   /** Of the key and the value. */
   readonly bytes: number;
   /** The larger, the less it is used. */
   readonly age: number;
 }
+
+/**
+ * Redis keeps either the time of the last use or how often there was one, and refuses to tell the other. To ask for the length
+ * counts as a use, so it comes last.
+ */
+const INSPECT = `
+  local age = redis.pcall('object', 'idletime', KEYS[1])
+  if type(age) == 'table' then age = -redis.call('object', 'freq', KEYS[1]) end
+  return { age or 0, redis.call('strlen', KEYS[1]) }`;
 
 /** How many names Redis looks at in one go. */
 const SCAN_COUNT = 1000;
@@ -27,13 +35,13 @@ export class Sweeps {
   constructor(connection: RedisConnection, prefix: string) {
     this.#connection = connection;
     this.#prefix = prefix;
-    this.#prefixLength = Buffer.from(encodeName(prefix)).length;
+    this.#prefixLength = encodeName(prefix).length;
   }
 
   async keys(prefix: string): Promise<readonly string[]> {
     const keys = new Set<string>();
     for await (const names of this.#scan(prefix))
-      for (const name of names) keys.add(decodeName(name.subarray(this.#prefixLength)));
+      for (const name of names) keys.add(decodeName(name.slice(this.#prefixLength)));
     return [...keys].toSorted();
   }
 
@@ -56,7 +64,7 @@ export class Sweeps {
     for await (const names of this.#scanOnce(prefix))
       found.push(...(await Promise.all(names.map((name) => this.#inspect(name)))));
     let excess = found.reduce((sum, { bytes }) => sum + bytes, -maxBytes);
-    const names: Buffer[] = [];
+    const names: string[] = [];
     for (const { name, bytes } of found.toSorted((a, b) => b.age - a.age)) {
       if (excess <= 0) break;
       names.push(name);
@@ -67,32 +75,22 @@ export class Sweeps {
     return deleted;
   }
 
-  /** A lookup of the length counts as a use, so how long there was none is asked before it. */
-  async #inspect(name: Buffer): Promise<Found> {
-    const [idleSeconds, uses, bytes] = await Promise.all([
-      this.#describe('idletime', name),
-      this.#describe('freq', name),
-      this.#bytesOf(name),
-    ]);
-    return { name, bytes, age: idleSeconds ?? -(uses ?? 0) };
+  async #inspect(name: string): Promise<Found> {
+    const { client } = this.#connection;
+    const [age, length] = (await this.#connection.ask(client.call('eval', INSPECT, 1, name))) as readonly unknown[];
+    return { name, bytes: this.#keyBytesOf(name) + Number(length), age: Number(age) };
   }
 
-  /** Redis keeps either the time of the last use or how often there was one, and refuses to tell the other. */
-  async #describe(what: 'idletime' | 'freq', name: Buffer): Promise<number | undefined> {
-    try {
-      return Number(await this.#connection.ask(this.#connection.client.call('object', what, name)));
-    } catch (error) {
-      if (EpochlyError.isInstance(error, 'STORE_FAILED')) return undefined;
-      throw error;
-    }
-  }
-
-  async #bytesOf(name: Buffer): Promise<number> {
+  async #bytesOf(name: string): Promise<number> {
     const length = await this.#connection.ask(this.#connection.client.call('strlen', name));
-    return name.length - this.#prefixLength + Number(length);
+    return this.#keyBytesOf(name) + Number(length);
   }
 
-  async #unlink(names: readonly Buffer[]): Promise<number> {
+  #keyBytesOf(name: string): number {
+    return Buffer.byteLength(name.slice(this.#prefixLength));
+  }
+
+  async #unlink(names: readonly string[]): Promise<number> {
     const { client } = this.#connection;
     const slots = this.#connection.bySlot(names, (name) => name);
     const counts = await Promise.all(slots.map((each) => this.#connection.ask(client.call('unlink', ...each))));
@@ -100,25 +98,25 @@ export class Sweeps {
   }
 
   /** The same, each name once. */
-  async *#scanOnce(prefix: string): AsyncGenerator<readonly Buffer[]> {
+  async *#scanOnce(prefix: string): AsyncGenerator<readonly string[]> {
     const seen = new Set<string>();
     for await (const names of this.#scan(prefix))
       yield names.filter((name) => {
         const before = seen.size;
-        return seen.add(name.toString('latin1')).size > before;
+        return seen.add(name).size > before;
       });
   }
 
   /** Names of keys that begin so, in parts. One that is there from first to last comes at least once, and may come again. */
-  async *#scan(prefix: string): AsyncGenerator<readonly Buffer[]> {
+  async *#scan(prefix: string): AsyncGenerator<readonly string[]> {
     const { keyPrefix } = this.#connection;
-    const pattern = patternOf(Buffer.concat([keyPrefix, Buffer.from(encodeName(this.#prefix + prefix))]));
+    const pattern = patternOf(keyPrefix + encodeName(this.#prefix + prefix));
     for (const node of await this.#connection.masters()) {
       let cursor = '0';
       do {
-        const page = await this.#connection.ask(node.scanBuffer(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT));
-        cursor = page[0].toString();
-        const names = page[1].map((name) => name.subarray(keyPrefix.length));
+        const page = await this.#connection.ask(node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT));
+        cursor = page[0];
+        const names = page[1].map((name) => name.slice(keyPrefix.length));
         for (let i = 0; i < names.length; i += BATCH) yield names.slice(i, i + BATCH);
       } while (cursor !== '0');
     }
