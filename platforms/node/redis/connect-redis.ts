@@ -1,5 +1,6 @@
 /** @module Makes a client of Redis from what the caller said of where it is. */
 
+import { backoffMs } from '../../../src/cache/backoff.ts';
 import { requirePeer } from '../require-peer.ts';
 import { isRedisClient } from './redis-client.ts';
 import type { IoRedis, RedisClient, RedisLike } from './redis-client.ts';
@@ -27,14 +28,23 @@ const OWN_NODE = {
   autoResendUnfulfilledCommands: false,
   disconnectTimeout: DISCONNECT_TIMEOUT_MS,
 };
-const retryDelay = (attempt: number): number => Math.min(25 * 2 ** attempt, 2000);
+const BACKOFF = { minMs: 50, maxMs: 2000 };
+
+export interface ConnectOptions {
+  readonly connectTimeoutMs: number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
 
 /**
  * A client, which is not connected yet unless it is the caller's.
  *
  * @throws TypeError, RangeError for what is no address; MissingPeerError where ioredis is not installed.
  */
-export function clientOf({ url, redis, cluster, client }: RedisAddress, connectTimeoutMs: number): RedisClient {
+export function clientOf(
+  { url, redis, cluster, client }: RedisAddress,
+  { connectTimeoutMs, random }: ConnectOptions,
+): RedisClient {
   const given = [url ?? redis, cluster, client].filter((each) => each !== undefined);
   if (given.length !== 1) throw new RangeError('Say where Redis is: give one of url (or redis), cluster and client.');
   if (client !== undefined) {
@@ -44,6 +54,8 @@ export function clientOf({ url, redis, cluster, client }: RedisAddress, connectT
   if (url !== undefined && !/^rediss?:\/\//.test(url))
     throw new RangeError('The URL of Redis begins with redis:// or rediss://.');
   const { Redis, Cluster } = requirePeer<IoRedis>('ioredis', '>=5.4 <6');
+  // Attempts are counted from 1.
+  const retryDelay = (attempt: number): number => backoffMs(attempt - 1, { ...BACKOFF, random });
   const node = { connectTimeout: connectTimeoutMs, ...OWN_NODE };
   if (cluster !== undefined) {
     const { nodes, options = {} } = cluster;

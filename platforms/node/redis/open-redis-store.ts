@@ -5,10 +5,10 @@ import type { Clock } from '../../../src/platform.ts';
 import { nodeClock } from '../clock.ts';
 import { clientOf } from './connect-redis.ts';
 import type { RedisAddress } from './connect-redis.ts';
-
-export type { RedisAddress } from './connect-redis.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { RedisStore } from './redis-store.ts';
+
+export type { RedisAddress } from './connect-redis.ts';
 
 export interface RedisStoreOptions extends RedisAddress {
   /** What all of the store's keys and its channel begin with. Default 'epochly:'. */
@@ -40,7 +40,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<ByteSt
   for (const [name, value] of Object.entries({ timeoutMs, connectTimeoutMs, lockTtlMs }))
     if (!(value > 0)) throw new RangeError(`${name} is above 0, not ${value}.`);
   const isOwn = options.client === undefined;
-  const connection = new RedisConnection(clientOf(options, connectTimeoutMs), { isOwn, timeoutMs, clock });
+  const client = clientOf(options, { connectTimeoutMs, random });
+  const connection = new RedisConnection(client, { isOwn, timeoutMs, clock });
   if (isOwn) await connection.open();
   return new RedisStore(connection, { prefix, lockTtlMs, clock, random });
 }

@@ -16,7 +16,7 @@ interface RedisCommands extends RedisLike {
   on(event: string, listener: (...values: never[]) => void): unknown;
   once(event: string, listener: (...values: never[]) => void): unknown;
   call(...command: RedisCommand): Promise<unknown>;
-  multi(commands: readonly RedisCommand[]): { exec(): Promise<readonly (readonly [Error | null, unknown])[] | null> };
+  multi(commands: readonly RedisCommand[]): { exec(): Promise<readonly (readonly [Error | null, unknown])[]> };
   getBuffer(name: string): Promise<Buffer | null>;
   mgetBuffer(names: readonly string[]): Promise<readonly (Buffer | null)[]>;
 }

@@ -47,6 +47,7 @@ export class RedisConnection {
       if (isFirst) this.#lastError = error;
       isFirst = false;
     });
+    client.on('close', () => (this.#lastError ??= new Error('The connection was closed.')));
     client.on('ready', () => {
       this.#lastError = undefined;
       void this.#connectNodes();
@@ -83,7 +84,7 @@ export class RedisConnection {
   /** Commands on names of one slot, all or none of them. */
   async transact(commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
     const results = await this.ask(this.client.multi(commands).exec());
-    return (results ?? []).map(([error, result]) => {
+    return results.map(([error, result]) => {
       if (error !== null) throw this.#explain(error);
       return result;
     });
