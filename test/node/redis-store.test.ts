@@ -424,9 +424,10 @@ test.each([
 
 test('says what to install where ioredis is not', async () => {
   const { default: nodeModule } = await import('node:module');
-  const createRequire = vi.spyOn(nodeModule, 'createRequire').mockReturnValue((() => {
+  const resolve = (): never => {
     throw new Error('not found');
-  }) as unknown as NodeJS.Require);
+  };
+  const createRequire = vi.spyOn(nodeModule, 'createRequire').mockReturnValue({ resolve } as unknown as NodeJS.Require);
   await expect(openRedisStore({ url: 'redis://127.0.0.1:1' })).rejects.toMatchObject({
     code: 'MISSING_PEER',
     message: expect.stringContaining('npm install ioredis'),

@@ -1,7 +1,7 @@
 /** @module Makes a client of Redis from what the caller said of where it is. */
 
 import { backoffMs } from '../../../src/cache/backoff.ts';
-import { requirePeer } from '../require-peer.ts';
+import { resolvePeer } from '../resolve-peer.ts';
 import { isRedisClient } from './redis-client.ts';
 import type { IoRedis, RedisClient, RedisLike } from './redis-client.ts';
 import { DISCONNECT_TIMEOUT_MS, KEEP_ALIVE_MS } from './redis-connection.ts';
@@ -53,7 +53,8 @@ export function clientOf(
   }
   if (url !== undefined && !/^rediss?:\/\//.test(url))
     throw new RangeError('The URL of Redis begins with redis:// or rediss://.');
-  const { Redis, Cluster } = requirePeer<IoRedis>('ioredis', '>=5.4 <6');
+  const { require, path } = resolvePeer('ioredis', '>=5.4 <6');
+  const { Redis, Cluster } = require(path) as IoRedis;
   // Attempts are counted from 1.
   const retryDelay = (attempt: number): number => backoffMs(attempt - 1, { ...BACKOFF, random });
   const node = { connectTimeout: connectTimeoutMs, ...OWN_NODE };

@@ -40,8 +40,7 @@ export class Sweeps {
 
   async keys(prefix: string): Promise<readonly string[]> {
     const keys = new Set<string>();
-    for await (const names of this.#scan(prefix))
-      for (const name of names) keys.add(decodeName(name.slice(this.#prefixLength)));
+    for await (const names of this.#scan(prefix)) for (const name of names) keys.add(this.#keyOf(name));
     return [...keys].toSorted();
   }
 
@@ -78,16 +77,16 @@ export class Sweeps {
   async #inspect(name: string): Promise<Found> {
     const { client } = this.#connection;
     const [age, length] = (await this.#connection.ask(client.call('eval', INSPECT, 1, name))) as readonly unknown[];
-    return { name, bytes: this.#keyBytesOf(name) + Number(length), age: Number(age) };
+    return { name, bytes: this.#keyOf(name).length + Number(length), age: Number(age) };
   }
 
   async #bytesOf(name: string): Promise<number> {
     const length = await this.#connection.ask(this.#connection.client.call('strlen', name));
-    return this.#keyBytesOf(name) + Number(length);
+    return this.#keyOf(name).length + Number(length);
   }
 
-  #keyBytesOf(name: string): number {
-    return Buffer.byteLength(name.slice(this.#prefixLength));
+  #keyOf(name: string): string {
+    return decodeName(name.slice(this.#prefixLength));
   }
 
   async #unlink(names: readonly string[]): Promise<number> {
