@@ -116,7 +116,7 @@ export class InferenceCache {
   invalidateModel(modelId: number): void {
     this.#invalidations++;
     this.#generations.set(modelId, this.#generationOf(modelId) + 1);
-    this.#l1.deleteModel(modelId);
+    this.#l1.deleteScope(`${modelId}`);
   }
 
   getStats(): CacheStats {
@@ -124,8 +124,8 @@ export class InferenceCache {
     return {
       entries: this.#l1.size,
       bytes: this.#l1.bytes,
-      maxEntries: this.#l1.maxEntries,
-      maxBytes: this.#l1.maxBytes,
+      maxEntries: this.#l1.options.maxEntries,
+      maxBytes: this.#l1.options.maxBytes,
       hits: this.#hits,
       misses: this.#misses,
       hitRate: lookups === 0 ? 0 : this.#hits / lookups,
@@ -168,7 +168,8 @@ export class InferenceCache {
   /** Keeps an answer, which must not be changed any more. */
   write(key: CacheKey, value: Portable): void {
     if (key.generation !== this.#generationOf(key.modelId)) return this.countRefusal('invalidated');
-    if (!this.#l1.set(key.modelId, key.slot, value)) return this.countRefusal('too_large');
+    const refusal = this.#l1.set(`${key.modelId}`, 'default', key.slot, value);
+    if (refusal !== undefined) return this.countRefusal(refusal);
     this.#puts++;
   }
 

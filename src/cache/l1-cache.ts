@@ -5,7 +5,7 @@ import { portableByteLength } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 
 export interface L1Options {
-  /** Most entries that are kept. */
+  /** Most entries that are kept, from 1. */
   readonly maxEntries: number;
   /** Most bytes that are kept. */
   readonly maxBytes: number;
@@ -13,43 +13,52 @@ export interface L1Options {
   readonly clock: Pick<Clock, 'now'>;
 }
 
-interface Entry {
+/** Why a value was not kept. 'too_large': it alone is larger than all bytes there may be. */
+export type L1Refusal = 'too_large';
+
+/** First in, first out: a ring, closed by the queue itself, so that what is `newer` than the queue is its oldest entry. */
+class Queue {
+  bytes = 0;
+  older: Queue = this;
+  newer: Queue = this;
+}
+
+interface Entry extends Queue {
   readonly key: string;
-  readonly modelId: number;
+  readonly scope: string;
+  readonly tenant: string;
   readonly value: Portable;
-  readonly bytes: number;
   readonly expiresAt: number;
-  /** The entries used just before and after it. */
-  older: Entry | undefined;
-  newer: Entry | undefined;
+  queue: Queue;
+  /** Whether it was asked for since its last turn. */
+  isUsed: boolean;
 }
 
 /** What an entry costs beside its key and its value: its fields, and its place in the index. */
-const ENTRY_OVERHEAD_BYTES = 192;
+const ENTRY_OVERHEAD_BYTES = 240;
+
+/** The window's share of the bytes. */
+const WINDOW = 0.5;
 
 /**
- * Least recently used first out. The order of use is a linked list: finding a Map's first key takes a scan over those that
- * were deleted before it.
+ * Keeps what is asked for often or of late; keys that come once push out each other. After S3-FIFO (Yang et al., "FIFO queues
+ * are all you need for cache eviction", SOSP 2023): what is new waits in a window. When its turn comes, it moves on to the
+ * main queue if it was asked for there, else it goes. In the main queue, what was asked for since its last turn has another.
  */
 export class L1Cache {
-  readonly maxEntries: number;
-  readonly maxBytes: number;
-  readonly #ttlMs: number;
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly options: L1Options;
   readonly #entries = new Map<string, Entry>();
-  /** How many entries each model has. */
-  readonly #counts = new Map<number, number>();
-  #oldest: Entry | undefined;
-  #newest: Entry | undefined;
-  #bytes = 0;
-  #evictions = 0;
-  #expirations = 0;
+  /** How many entries each scope or tenant has; one name may be both. */
+  readonly #counts = new Map<string, number>();
+  readonly #window = new Queue();
+  readonly #main = new Queue();
+  /** Entries that had to go for others. */
+  evictions = 0;
+  /** Entries that were too old when they were asked for. */
+  expirations = 0;
 
-  constructor({ maxEntries, maxBytes, ttlMs, clock }: L1Options) {
-    this.maxEntries = maxEntries;
-    this.maxBytes = maxBytes;
-    this.#ttlMs = ttlMs;
-    this.#clock = clock;
+  constructor(options: L1Options) {
+    this.options = options;
   }
 
   /** Entries that are kept; those that are too old count until they are asked for or pushed out. */
@@ -59,79 +68,92 @@ export class L1Cache {
 
   /** Bytes kept, by estimate: data as it is, and what keeping it costs. */
   get bytes(): number {
-    return this.#bytes;
-  }
-
-  get evictions(): number {
-    return this.#evictions;
-  }
-
-  get expirations(): number {
-    return this.#expirations;
+    return this.#window.bytes + this.#main.bytes;
   }
 
   /** The kept value itself, not a copy. */
   get(key: string): { readonly value: Portable } | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    if (this.#clock.now() >= entry.expiresAt) {
-      this.#expirations++;
+    if (this.options.clock.now() >= entry.expiresAt) {
+      this.expirations++;
       this.#delete(entry);
       return undefined;
     }
-    if (entry !== this.#newest) {
-      this.#unlink(entry);
-      this.#append(entry);
-    }
+    entry.isUsed = true;
     return entry;
   }
 
-  /** Keeps a value, which the caller must not change any more. False where it is larger than the whole budget. */
-  set(modelId: number, key: string, value: Portable): boolean {
-    const bytes = ENTRY_OVERHEAD_BYTES + key.length * 2 + portableByteLength(value);
-    if (bytes > this.maxBytes) return false;
+  /** Keeps a value, which the caller must not change any more, or says why not: then nothing is kept for its key. */
+  set(scope: string, tenant: string, key: string, value: Portable): L1Refusal | undefined {
+    const { maxEntries, maxBytes, ttlMs, clock } = this.options;
     const old = this.#entries.get(key);
     if (old !== undefined) this.#delete(old);
-    while (this.#entries.size >= this.maxEntries || this.#bytes + bytes > this.maxBytes) {
-      this.#delete(this.#oldest as Entry);
-      this.#evictions++;
-    }
-    const expiresAt = this.#clock.now() + this.#ttlMs;
-    const entry: Entry = { key, modelId, value, bytes, expiresAt, older: undefined, newer: undefined };
+    const bytes = ENTRY_OVERHEAD_BYTES + key.length * 2 + portableByteLength(value);
+    if (bytes > maxBytes) return 'too_large';
+    while (this.size >= maxEntries || this.bytes + bytes > maxBytes) this.#makeRoom(bytes);
+    const entry = { key, scope, tenant, value, bytes, expiresAt: clock.now() + ttlMs, isUsed: false } as Entry;
     this.#entries.set(key, entry);
-    this.#append(entry);
-    this.#bytes += bytes;
-    this.#counts.set(modelId, (this.#counts.get(modelId) ?? 0) + 1);
-    return true;
+    append(entry, this.#window);
+    this.#count(entry, 1);
+    return undefined;
   }
 
-  /** Scans all entries, but none where the model has none: training changes a model over and over. */
-  deleteModel(modelId: number): void {
-    if (!this.#counts.has(modelId)) return;
-    for (const entry of this.#entries.values()) if (entry.modelId === modelId) this.#delete(entry);
+  /** Scans all entries, but none where the scope has none: training changes a model over and over. */
+  deleteScope(scope: string): void {
+    this.#deleteGroup('scope', scope);
+  }
+
+  /** Scans all entries, but none where the tenant has none. */
+  deleteTenant(tenant: string): void {
+    this.#deleteGroup('tenant', tenant);
+  }
+
+  #deleteGroup(group: 'scope' | 'tenant', name: string): void {
+    if (!this.#counts.has(name)) return;
+    for (const entry of this.#entries.values()) if (entry[group] === name) this.#delete(entry);
+  }
+
+  /** The turn of one entry: it goes, or has another. `bytes` is what would be added to the window. */
+  #makeRoom(bytes: number): void {
+    const window = this.#window.bytes;
+    const isNew = this.#main.bytes === 0 || (window > 0 && window + bytes > WINDOW * this.bytes);
+    const entry = (isNew ? this.#window : this.#main).newer as Entry;
+    if (entry.isUsed) {
+      entry.isUsed = false;
+      unlink(entry);
+      append(entry, this.#main);
+    } else {
+      this.#delete(entry);
+      this.evictions++;
+    }
   }
 
   #delete(entry: Entry): void {
     this.#entries.delete(entry.key);
-    this.#unlink(entry);
-    this.#bytes -= entry.bytes;
-    const count = this.#counts.get(entry.modelId) as number;
-    if (count === 1) this.#counts.delete(entry.modelId);
-    else this.#counts.set(entry.modelId, count - 1);
+    unlink(entry);
+    this.#count(entry, -1);
   }
 
-  #append(entry: Entry): void {
-    entry.older = this.#newest;
-    entry.newer = undefined;
-    if (this.#newest === undefined) this.#oldest = entry;
-    else this.#newest.newer = entry;
-    this.#newest = entry;
+  #count({ scope, tenant }: Entry, by: number): void {
+    for (const name of [scope, tenant]) {
+      const count = (this.#counts.get(name) ?? 0) + by;
+      if (count === 0) this.#counts.delete(name);
+      else this.#counts.set(name, count);
+    }
   }
+}
 
-  #unlink({ older, newer }: Entry): void {
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-  }
+function append(entry: Entry, queue: Queue): void {
+  entry.queue = queue;
+  entry.older = queue.older;
+  entry.newer = queue;
+  queue.older = queue.older.newer = entry;
+  queue.bytes += entry.bytes;
+}
+
+function unlink({ queue, bytes, older, newer }: Entry): void {
+  older.newer = newer;
+  newer.older = older;
+  queue.bytes -= bytes;
 }
