@@ -15,6 +15,8 @@ export type CacheRefusalReason =
   | CacheRefusal
   /** The answer alone is larger than the byte budget. */
   | 'too_large'
+  /** What it would have pushed out of a full cache is worth more so far. */
+  | 'not_admitted'
   /** The model was invalidated while it computed the answer. */
   | 'invalidated'
   /** The caller changed an input while its key was being computed. */

@@ -13,8 +13,11 @@ export interface L1Options {
   readonly clock: Pick<Clock, 'now'>;
 }
 
-/** Why a value was not kept. 'too_large': it alone is larger than all bytes there may be. */
-export type L1Refusal = 'too_large';
+/**
+ * Why a value was not kept. 'too_large': it alone is larger than all bytes there may be. 'not_admitted': what would have had
+ * to go for it is worth more so far; the next time it is set, it has a better claim.
+ */
+export type L1Refusal = 'too_large' | 'not_admitted';
 
 /** First in, first out: a ring, closed by the queue itself, so that what is `newer` than the queue is its oldest entry. */
 class Queue {
@@ -34,16 +37,21 @@ interface Entry extends Queue {
   isUsed: boolean;
 }
 
-/** What an entry costs beside its key and its value: its fields, and its place in the index. */
+/** What an entry costs beside its key and its value: its fields, its place in the index, and a key that is remembered. */
 const ENTRY_OVERHEAD_BYTES = 240;
 
 /** The window's share of the bytes. */
-const WINDOW = 0.5;
+const WINDOW = 0.3;
 
 /**
- * Keeps what is asked for often or of late; keys that come once push out each other. After S3-FIFO (Yang et al., "FIFO queues
- * are all you need for cache eviction", SOSP 2023): what is new waits in a window. When its turn comes, it moves on to the
- * main queue if it was asked for there, else it goes. In the main queue, what was asked for since its last turn has another.
+ * Keeps what is asked for often or of late; keys that come once push out each other. By S3-FIFO (Yang et al., "FIFO queues are
+ * all you need for cache eviction", SOSP 2023): what is new waits in a window. When its turn comes, it moves on to the main
+ * queue if it was asked for there, else it goes and its key is remembered for a while. A remembered key that is set again
+ * goes to the main queue at once. There, what was asked for since its last turn has another turn. Other than in the paper:
+ *
+ * - What comes back does not push past an entry of the main queue that is in use: it is not admitted, and that entry must be
+ *   asked for again before its next turn. So a large value does not take the place of many small ones that are in use.
+ * - What is new and larger than the window is not admitted where others would have to go for it.
  */
 export class L1Cache {
   readonly options: L1Options;
@@ -52,6 +60,8 @@ export class L1Cache {
   readonly #counts = new Map<string, number>();
   readonly #window = new Queue();
   readonly #main = new Queue();
+  /** Keys that went from the window, or were not admitted; at most about two for each entry. */
+  readonly #remembered = new Set<string>();
   /** Entries that had to go for others. */
   evictions = 0;
   /** Entries that were too old when they were asked for. */
@@ -91,10 +101,16 @@ export class L1Cache {
     if (old !== undefined) this.#delete(old);
     const bytes = ENTRY_OVERHEAD_BYTES + key.length * 2 + portableByteLength(value);
     if (bytes > maxBytes) return 'too_large';
-    while (this.size >= maxEntries || this.bytes + bytes > maxBytes) this.#makeRoom(bytes);
+    const isBack = this.#remembered.delete(key);
+    if (this.#remembered.size > 2 * this.size) this.#remembered.clear();
+    while (this.size >= maxEntries || this.bytes + bytes > maxBytes) {
+      if (this.#makeRoom(isBack ? 0 : bytes)) continue;
+      this.#remembered.add(key);
+      return 'not_admitted';
+    }
     const entry = { key, scope, tenant, value, bytes, expiresAt: clock.now() + ttlMs, isUsed: false } as Entry;
     this.#entries.set(key, entry);
-    append(entry, this.#window);
+    append(entry, isBack ? this.#main : this.#window);
     this.#count(entry, 1);
     return undefined;
   }
@@ -104,9 +120,10 @@ export class L1Cache {
     this.#deleteGroup('scope', scope);
   }
 
-  /** Scans all entries, but none where the tenant has none. */
+  /** Forgets the remembered keys as well, for a key may be a question. Scans no entry where the tenant has none. */
   deleteTenant(tenant: string): void {
     this.#deleteGroup('tenant', tenant);
+    this.#remembered.clear();
   }
 
   #deleteGroup(group: 'scope' | 'tenant', name: string): void {
@@ -114,19 +131,26 @@ export class L1Cache {
     for (const entry of this.#entries.values()) if (entry[group] === name) this.#delete(entry);
   }
 
-  /** The turn of one entry: it goes, or has another. `bytes` is what would be added to the window. */
-  #makeRoom(bytes: number): void {
-    const window = this.#window.bytes;
-    const isNew = this.#main.bytes === 0 || (window > 0 && window + bytes > WINDOW * this.bytes);
+  /**
+   * The turn of one entry: it goes, or has another. `newBytes` is what would be added to the window, 0 for what comes back.
+   * False where the value that needs the room is not to have it.
+   */
+  #makeRoom(newBytes: number): boolean {
+    // Its share, and be that nothing one entry of average size.
+    const limit = (WINDOW + 1 / this.size) * this.bytes;
+    if (newBytes > limit) return false;
+    const isNew = this.#main.bytes === 0 || this.#window.bytes + newBytes > limit;
     const entry = (isNew ? this.#window : this.#main).newer as Entry;
     if (entry.isUsed) {
       entry.isUsed = false;
       unlink(entry);
       append(entry, this.#main);
-    } else {
-      this.#delete(entry);
-      this.evictions++;
+      return isNew || newBytes > 0;
     }
+    this.#delete(entry);
+    this.evictions++;
+    if (isNew) this.#remembered.add(entry.key);
+    return true;
   }
 
   #delete(entry: Entry): void {

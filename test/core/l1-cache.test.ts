@@ -38,6 +38,7 @@ test('bytes are bounded, and one value larger than all of them is refused', () =
   for (let i = 0; i < 10; i++) expect(set(`${i}`, new Uint8Array(700))).toBeUndefined();
   expect(cache.size).toBe(3);
   expect(cache.bytes).toBe(3 * cost(700));
+  expect(set('x', new Uint8Array(3000 - cost(0)))).toBe('not_admitted');
   expect(set('y', new Uint8Array(3001 - cost(0)))).toBe('too_large');
 });
 
@@ -148,11 +149,13 @@ function hitsOf(
 const traces = createTraces(300, 18_000);
 
 test.each([
-  ['Zipf 0.8', 0.05],
-  ['Zipf 1.0', 0.03],
+  ['Zipf 0.8', 0.06],
+  ['Zipf 1.0', 0.04],
   ['Zipf 1.2', 0.01],
-  ['Zipf 1.0 and scans of twice the cache', 0.04],
-  ['Zipf 1.0, every other key comes once', 0.05],
+  ['Zipf 1.0 and scans of twice the cache', 0.05],
+  ['Zipf 1.0, every other key comes once', 0.06],
+  ['a loop, 1.1 times the cache', 0.8],
+  ['a loop, 1.5 times the cache', 0.6],
 ])('it keeps more of what will be asked for than LRU: %s', (name, margin) => {
   const { l1, lru } = hitsOf(traces[name]?.() ?? []);
   expect(l1 - lru).toBeGreaterThan(margin);
@@ -160,12 +163,12 @@ test.each([
 
 test.each([
   ['Zipf 1.0 of other keys from time to time', 0.005],
-  ['a working set of 0.5 that moves fast', 0.005],
-  ['a working set of 0.8 that moves fast', 0.02],
+  ['a working set of 0.5 that moves fast', 0.03],
+  ['a working set of 0.8 that moves fast', 0.08],
   ['a working set of 0.8 that moves', 0.025],
   ['the latest most', 0.005],
   ['each twice, 0.45 of the cache apart', 0.005],
-  ['each twice at once', 0.01],
+  ['each twice at once', 0.005],
 ])('it keeps no less than LRU of what was asked for of late: %s', (name, margin) => {
   const { l1, lru } = hitsOf(traces[name]?.() ?? []);
   expect(lru).toBeGreaterThan(0.4);
@@ -187,4 +190,54 @@ test('a flood of new keys does not push out what is asked for often', () => {
     for (let i = 0; i < 50; i++, next++) ask(next);
   }
   expect(misses).toBe(0);
+});
+
+test('keys that come back when they are forgotten by LRU push out little of what is asked for often', () => {
+  const { ask } = cacheOf();
+  const lru = new PlainLru(100, BIG);
+  const misses = { l1: 0, lru: 0 };
+  for (let round = 0; round < 300; round++) {
+    const keys = Array.from({ length: 60 }, (_, i) => `popular ${i}`);
+    for (let i = 0; i < 50; i++) keys.push(`${(round * 50 + i) % 150}`);
+    for (const key of keys) {
+      if (!ask(key) && key.startsWith('p')) misses.l1++;
+      if (lru.get(key)) continue;
+      lru.set(key, 0);
+      if (key.startsWith('p')) misses.lru++;
+    }
+  }
+  expect(misses.lru).toBe(60 * 300);
+  expect(misses.l1).toBeLessThan(0.3 * misses.lru);
+});
+
+test('large values, new or asked for again and again, do not take the place of many small ones that are in use', () => {
+  const { cache, ask } = cacheOf({ maxBytes: 1e6 });
+  let misses = 0;
+  for (let round = 0; round < 300; round++) {
+    for (let key = 0; key < 90; key++) if (!ask(`popular ${key}`, 10_000) && round >= 20) misses++;
+    ask(`new ${round}`, 500_000);
+    ask('again', 500_000);
+  }
+  expect(misses).toBe(0);
+  // It is let in as soon as they are out of use.
+  let asks = 0;
+  while (asks < 100 && !ask('again', 500_000)) asks++;
+  expect(asks).toBeLessThan(100);
+  expect(cache.bytes).toBeLessThanOrEqual(1e6);
+});
+
+test('to forget a tenant forgets which keys were pushed out', () => {
+  const outlives = (forget: boolean): boolean => {
+    const { cache, ask, set } = cacheOf({ maxEntries: 10 });
+    for (let i = 0; i < 10; i++) ask(i);
+    set('question', 1);
+    for (let i = 10; i < 20; i++) ask(i);
+    expect(cache.get('question')).toBeUndefined();
+    if (forget) cache.deleteTenant('another');
+    // Remembered, it goes past the window, through which new keys come and go.
+    set('question', 1);
+    for (let i = 20; i < 30; i++) ask(i);
+    return cache.get('question') !== undefined;
+  };
+  expect([outlives(false), outlives(true)]).toEqual([true, false]);
 });
