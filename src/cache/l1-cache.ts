@@ -40,8 +40,9 @@ interface Entry extends Queue {
 /** What an entry costs beside its key and its value: its fields, its place in the index, and a key that is remembered. */
 const ENTRY_OVERHEAD_BYTES = 240;
 
-/** The window's share of the bytes. */
-const WINDOW = 0.3;
+/** Remembered of keys that say nothing of the window, in place of how many were remembered before: never recent. */
+const NOT_ADMITTED = -1e9;
+const FROM_MAIN = -Infinity;
 
 /**
  * Keeps what is asked for often or of late; keys that come once push out each other. By S3-FIFO (Yang et al., "FIFO queues are
@@ -49,6 +50,8 @@ const WINDOW = 0.3;
  * queue if it was asked for there, else it goes and its key is remembered for a while. A remembered key that is set again
  * goes to the main queue at once. There, what was asked for since its last turn has another turn. Other than in the paper:
  *
+ * - The window's share of the bytes is learnt: it grows with each key that comes back soon after it went from there, and
+ *   shrinks with each that the main queue let go too early.
  * - What comes back does not push past an entry of the main queue that is in use: it is not admitted, and that entry must be
  *   asked for again before its next turn. So a large value does not take the place of many small ones that are in use.
  * - What is new and larger than the window is not admitted where others would have to go for it.
@@ -60,8 +63,10 @@ export class L1Cache {
   readonly #counts = new Map<string, number>();
   readonly #window = new Queue();
   readonly #main = new Queue();
-  /** Keys that went from the window, or were not admitted; at most about two for each entry. */
-  readonly #remembered = new Set<string>();
+  /** The window's share of the bytes, 0 to 1. */
+  #share = 0.1;
+  /** Keys that went or were not admitted, with how many were remembered before; at most about two for each entry. */
+  readonly #remembered = new Map<string, number>();
   /** Entries that had to go for others. */
   evictions = 0;
   /** Entries that were too old when they were asked for. */
@@ -101,11 +106,10 @@ export class L1Cache {
     if (old !== undefined) this.#delete(old);
     const bytes = ENTRY_OVERHEAD_BYTES + key.length * 2 + portableByteLength(value);
     if (bytes > maxBytes) return 'too_large';
-    const isBack = this.#remembered.delete(key);
-    if (this.#remembered.size > 2 * this.size) this.#remembered.clear();
+    const isBack = this.#recall(key);
     while (this.size >= maxEntries || this.bytes + bytes > maxBytes) {
       if (this.#makeRoom(isBack ? 0 : bytes)) continue;
-      this.#remembered.add(key);
+      this.#remembered.set(key, NOT_ADMITTED);
       return 'not_admitted';
     }
     const entry = { key, scope, tenant, value, bytes, expiresAt: clock.now() + ttlMs, isUsed: false } as Entry;
@@ -131,13 +135,25 @@ export class L1Cache {
     for (const entry of this.#entries.values()) if (entry[group] === name) this.#delete(entry);
   }
 
+  /** Whether a key went from the window, or was not admitted, and is remembered. Learns from that, and forgets it. */
+  #recall(key: string): boolean {
+    const remembered = this.#remembered;
+    // Undefined where it is not remembered: then none of the comparisons is true.
+    const before = remembered.get(key) as number;
+    remembered.delete(key);
+    if (remembered.size - before < this.size / 16) this.#share = Math.min(0.9, this.#share + 5 / this.size);
+    if (before === FROM_MAIN) this.#share = Math.max(0.05, this.#share - 5 / this.size);
+    if (remembered.size > 2 * this.size) remembered.clear();
+    return before > FROM_MAIN;
+  }
+
   /**
    * The turn of one entry: it goes, or has another. `newBytes` is what would be added to the window, 0 for what comes back.
    * False where the value that needs the room is not to have it.
    */
   #makeRoom(newBytes: number): boolean {
     // Its share, and be that nothing one entry of average size.
-    const limit = (WINDOW + 1 / this.size) * this.bytes;
+    const limit = (this.#share + 1 / this.size) * this.bytes;
     if (newBytes > limit) return false;
     const isNew = this.#main.bytes === 0 || this.#window.bytes + newBytes > limit;
     const entry = (isNew ? this.#window : this.#main).newer as Entry;
@@ -149,7 +165,7 @@ export class L1Cache {
     }
     this.#delete(entry);
     this.evictions++;
-    if (isNew) this.#remembered.add(entry.key);
+    this.#remembered.set(entry.key, isNew ? this.#remembered.size : FROM_MAIN);
     return true;
   }
 

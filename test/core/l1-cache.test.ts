@@ -149,9 +149,9 @@ function hitsOf(
 const traces = createTraces(300, 18_000);
 
 test.each([
-  ['Zipf 0.8', 0.06],
-  ['Zipf 1.0', 0.04],
-  ['Zipf 1.2', 0.01],
+  ['Zipf 0.8', 0.08],
+  ['Zipf 1.0', 0.05],
+  ['Zipf 1.2', 0.02],
   ['Zipf 1.0 and scans of twice the cache', 0.05],
   ['Zipf 1.0, every other key comes once', 0.06],
   ['a loop, 1.1 times the cache', 0.8],
@@ -163,8 +163,8 @@ test.each([
 
 test.each([
   ['Zipf 1.0 of other keys from time to time', 0.005],
-  ['a working set of 0.5 that moves fast', 0.03],
-  ['a working set of 0.8 that moves fast', 0.08],
+  ['a working set of 0.5 that moves fast', 0.005],
+  ['a working set of 0.8 that moves fast', 0.005],
   ['a working set of 0.8 that moves', 0.025],
   ['the latest most', 0.005],
   ['each twice, 0.45 of the cache apart', 0.005],
@@ -182,14 +182,16 @@ test.each([0.8, 1, 1.2])('it keeps more than LRU of values whose sizes differ by
   expect(l1 - lru).toBeGreaterThan(0.04);
 });
 
-test('a flood of new keys does not push out what is asked for often', () => {
-  const { ask } = cacheOf();
-  let [misses, next] = [0, 0];
-  for (let round = 0; round < 300; round++) {
-    for (let key = 0; key < 40; key++) if (!ask(`popular ${key}`) && round > 5) misses++;
-    for (let i = 0; i < 50; i++, next++) ask(next);
+test('a flood of new keys, each once or each twice, does not push out what is asked for often', () => {
+  for (const times of [1, 2]) {
+    const { ask } = cacheOf();
+    let [misses, next] = [0, 0];
+    for (let round = 0; round < 300; round++) {
+      for (let key = 0; key < 40; key++) if (!ask(`popular ${key}`) && round > 5) misses++;
+      for (let i = 0; i < 50; i++, next++) for (let time = 0; time < times; time++) ask(next);
+    }
+    expect(misses).toBe(0);
   }
-  expect(misses).toBe(0);
 });
 
 test('keys that come back when they are forgotten by LRU push out little of what is asked for often', () => {
