@@ -88,9 +88,9 @@ test('others go on with the old key, with both, and with the new one, while and 
   ];
   let failures = 0;
   let reads = 0;
-  let isDone = false;
+  const state = { isDone: false };
   const traffic = tiers.map(async (tier, t) => {
-    for (let i = 0; !isDone; i++) {
+    for (let i = 0; !state.isDone; i++) {
       const tenant = TENANTS[i % 3] as string;
       await tier.put(`own ${t}`, bytesOf(`own ${t}`), { tenant });
       if (textOf(await tier.get(`own ${t}`, { tenant })) !== `own ${t}`) failures++;
@@ -104,7 +104,7 @@ test('others go on with the old key, with both, and with the new one, while and 
   for (let i = 0; i < 5; i++) await turn();
   await rotating.rotateKey(next);
   for (let i = 0; i < 5; i++) await turn();
-  isDone = true;
+  state.isDone = true;
   await Promise.all(traffic);
   expect(reads).toBeGreaterThan(10);
   expect(failures).toBe(0);
