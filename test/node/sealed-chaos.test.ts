@@ -138,7 +138,7 @@ const chaos = async (faults: readonly Fault[], rate: number, seed: number): Prom
   const store = new ChaosStore(memory, { random, faults, rate });
   const tier = new SealedTier({
     store,
-    keyring,
+    keyring: seed % 2 === 0 ? keyring : slowKeyring(keyring),
     clock,
     ttlSeconds: TTL_MS / 1000,
     sealLimit: 20,
