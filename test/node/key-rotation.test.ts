@@ -170,26 +170,66 @@ test('cut off half-way both keys open it, and done again it is whole', async () 
   }
 });
 
-test('a tenant that is forgotten meanwhile stays forgotten, with locks of the store or without', async () => {
-  for (const hasLocks of [true, false]) {
-    const { shared, open } = await setUp();
-    const next = newKeyring();
-    const connect = (): ByteStore => {
-      const { lock, ...store } = slowStore(shared.connect());
-      return hasLocks && lock !== undefined ? { ...store, lock } : store;
-    };
-    const tier = open(old, { store: connect() });
-    // Without locks, only one's own are waited for.
-    const forgetting = hasLocks ? open(old, { store: connect() }) : tier;
-    const rotation = tier.rotateKey(next);
-    for (let i = 0; i < 3; i++) await undefined;
-    await Promise.all([rotation, forgetting.forgetTenant('a')]);
-    expect(shared.memory.keys('k/')).toHaveLength(4);
-    for (const each of [tier, open(next)]) {
-      expect(await each.get('1', { tenant: 'a' })).toBeUndefined();
-      expect(await readsAll(each, ['b', 'c'])).toBe(true);
+test.each([true, false])(
+  'a tenant that is forgotten meanwhile stays forgotten (the store has locks: %s)',
+  async (hasLocks) => {
+    for (const isOther of [true, false]) {
+      const { shared, open } = await setUp();
+      const next = newKeyring();
+      const connect = (): ByteStore => {
+        const { lock, ...store } = slowStore(shared.connect());
+        return hasLocks && lock !== undefined ? { ...store, lock } : store;
+      };
+      const tier = open(old, { store: connect() });
+      const forgetting = isOther ? open(old, { store: connect() }) : tier;
+      const rotation = tier.rotateKey(next);
+      for (let i = 0; i < 10; i++) await undefined;
+      const forgotten = forgetting.forgetTenant('a');
+      await clock.run(1000);
+      await Promise.all([rotation, forgotten]);
+      expect(shared.memory.keys('k/')).toHaveLength(4);
+      expect(shared.memory.keys('l')).toEqual([]);
+      for (const each of [tier, open(next)]) {
+        expect(await each.get('1', { tenant: 'a' })).toBeUndefined();
+        expect(await readsAll(each, ['b', 'c'])).toBe(true);
+      }
     }
-  }
+  },
+);
+
+test('of a process that died while it wrapped keys, the lock is free after half a minute', async () => {
+  const { shared, open } = await setUp();
+  const { lock: _, ...store } = shared.connect();
+  const stuck = { ...store, write: () => new Promise<void>(() => undefined) };
+  void open(old, { store: stuck }).rotateKey(newKeyring());
+  await clock.run(100);
+  expect(shared.memory.keys('l')).toEqual(['l']);
+  const forgotten = Promise.resolve(open(old, { store }).forgetTenant('a'));
+  await clock.run(29_000);
+  expect(shared.memory.keys('k/')).toHaveLength(6);
+  await clock.run(1000);
+  await forgotten;
+  expect(shared.memory.keys('k/')).toHaveLength(4);
+});
+
+test('a rotation that takes its time says that it goes on, and gives others their turns', async () => {
+  const { shared, open } = await setUp();
+  const [name] = shared.memory.keys('k/') as [string];
+  const record = shared.memory.get(name) as Uint8Array;
+  for (let i = 0; i < 1000; i++)
+    shared.memory.put(name.replace(/\/.*/, `/${String(i).padStart(32, '0')}/00000000`), record);
+  const { lock: _, ...store } = shared.connect();
+  const locks: number[] = [];
+  let turns = 0;
+  const tier = open(old, {
+    store: { ...store, put: (key, bytes) => (locks.push(bytes.length), store.put(key, bytes)) },
+    clock: { ...clock, soon: (task) => (turns++, clock.soon(task)), now: clock.now, epochNow: clock.epochNow },
+  });
+  const rotation = tier.rotateKey(newKeyring());
+  await clock.run(1000);
+  expect(await rotation).toEqual({ rewrapped: 7, unreadable: 1000 });
+  expect(locks).toEqual([24, 24, 24, 24, 24, 24]);
+  expect(turns).toBe(6);
 });
 
 test('a key that nobody opens stays as it is, and is told of', async () => {

@@ -158,8 +158,12 @@ const chaos = async (faults: readonly Fault[], rate: number, seed: number): Prom
   const forget = async (what: string, call: () => unknown): Promise<void> => {
     const forgetting = (async () => call())();
     forgotten.set(what, (forgotten.get(what) ?? 0) + 1);
-    // It may fail, and holds all the same.
-    await forgetting.catch(() => undefined);
+    let isDone = false;
+    // It may fail, and holds all the same; or wait for a lock that could not be given back.
+    const done = forgetting.catch(() => undefined).then(() => (isDone = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!isDone) await clock.run(40_000);
+    await done;
   };
   let hits = 0;
   for (let i = 0; i < 600; i++) {

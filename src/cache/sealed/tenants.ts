@@ -115,14 +115,7 @@ export class Tenants {
 
   *#drop(name: string, token: symbol): Steps<string | undefined> {
     const tag = yield* this.#root.tag('tenant', name, false);
-    if (tag !== undefined) {
-      const lock = yield* this.#parts.keyLock.take();
-      try {
-        yield* this.#deleteKeys(tag);
-      } finally {
-        lock[Symbol.dispose]();
-      }
-    }
+    if (tag !== undefined) yield* this.#parts.keyLock.during(() => this.#deleteKeys(tag));
     if (this.#dropping.get(name) === token) this.#dropping.delete(name);
     return tag;
   }

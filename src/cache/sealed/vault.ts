@@ -55,7 +55,7 @@ export class Vault {
     };
     const epoch = new Epoch({ store, name: names.epoch, clock, revalidateMs, onAnnounced });
     const records = new KeyRecords(store, keyrings);
-    const keyLock = new KeyLock(store, names.keys);
+    const keyLock = new KeyLock({ store, name: names.lock, clock });
     this.#parts = { store, names, records, keyLock, clock, epoch, invalidated, sealLimit };
     this.#root = new RootKey(this.#parts, () => {
       this.#tenants.forgetAll();
