@@ -204,12 +204,19 @@ test('of a process that died while it wrapped keys, the lock is free after half 
   void open(old, { store: stuck }).rotateKey(newKeyring());
   await clock.run(100);
   expect(shared.memory.keys('l')).toEqual(['l']);
-  const forgotten = Promise.resolve(open(old, { store }).forgetTenant('a'));
+  const timers = new Set<boolean | undefined>();
+  const waiting = {
+    ...clock,
+    after: (ms: number, task: () => void, keepsAlive?: boolean) => (timers.add(keepsAlive), clock.after(ms, task)),
+  };
+  const forgotten = Promise.resolve(open(old, { store, clock: waiting }).forgetTenant('a'));
   await clock.run(29_000);
   expect(shared.memory.keys('k/')).toHaveLength(6);
   await clock.run(1000);
   await forgotten;
   expect(shared.memory.keys('k/')).toHaveLength(4);
+  // A process that waits for nothing else does not end before.
+  expect([...timers]).toEqual([true]);
 });
 
 test('a rotation that takes its time says that it goes on, and gives others their turns', async () => {

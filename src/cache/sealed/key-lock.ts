@@ -71,7 +71,8 @@ export class KeyLock {
         break;
       }
       if (isOver(kept, this.#clock.epochNow())) yield* settled(this.#store.delete(this.#name));
-      else yield new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve));
+      // A process that has nothing else to do waits for it as well.
+      else yield new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve, true));
     }
     try {
       return yield* task();
