@@ -1,9 +1,13 @@
 /** @module What every Keyring must do, as tests. */
 
 import { describe, expect, test } from 'vitest';
+import { MemoryStore } from '../../src/cache/memory-store.ts';
+import { SealedTier } from '../../src/cache/sealed/sealed-tier.ts';
+import { systemClock } from '../../src/clock.ts';
 import type { MaybePromise } from '../../src/platform.ts';
 import type { DataKey, Keyring } from '../../src/privacy/keyring.ts';
 import { fromHex, KEY_VECTORS, toHex } from './vectors/keys.ts';
+import { STORE_VECTORS } from './vectors/store.ts';
 
 export interface KeyringContractOptions {
   /** Opens a keyring whose master key is another one each time. */
@@ -139,6 +143,18 @@ export function testKeyring(name: string, { open, openWith }: KeyringContractOpt
         expect(made.startsWith(nonce)).toBe(true);
         expect(await key.open(fromHex(sealed), bytes(aad))).toEqual(bytes(plaintext));
       }
+    });
+
+    test.runIf(openWith !== undefined)('answers from a store that another platform sealed', async () => {
+      const { prefix, tenant, model, nowMs, answers, records } = STORE_VECTORS;
+      const store = new MemoryStore();
+      for (const [key, record] of Object.entries(records)) store.put(key, fromHex(record));
+      const keyring = await (openWith as NonNullable<typeof openWith>)(fromHex(KEY_VECTORS.master), randomOf);
+      const clock = { ...systemClock, epochNow: () => nowMs };
+      const tier = new SealedTier({ store, keyring, clock, prefix });
+      for (const { key, value } of answers) expect(await tier.get(key, { tenant, model })).toEqual(bytes(value));
+      expect(await tier.get('another key', { tenant, model })).toBeUndefined();
+      await tier.close();
     });
 
     test.runIf(openWith !== undefined)('wraps anew what another one wrapped, and nothing else', async () => {

@@ -44,6 +44,8 @@ describe('of several who are first at once', () => {
     expect(shared.memory.keys('r')).toHaveLength(1);
     expect(shared.memory.keys('k/')).toHaveLength(1);
     expect(shared.memory.keys('g/')).toHaveLength(1);
+    // And each seals for itself.
+    expect(shared.memory.keys('c/')).toHaveLength(4);
     const reader = new SealedTier({ store: shared.connect(), keyring, clock });
     for (const i of [0, 1, 2, 3]) expect(await get(reader, `key ${i}`)).toBe(`value ${i}`);
   });
@@ -197,6 +199,36 @@ describe.each<Telling>(['count', 'announcements', 'nothing'])('where the store t
     await clock.run(10_000);
     expect(clock.pending).toBe(0);
   });
+});
+
+test('what is on its way to the store when its tenant is forgotten is deleted behind it', async () => {
+  const { clock, shared } = setUp();
+  const { lock: _, ...connection } = shared.connect();
+  let goOn: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (goOn = resolve));
+  let isHeld = false;
+  const tier = new SealedTier({
+    store: {
+      ...connection,
+      async write(batch) {
+        if ((batch.puts ?? []).some(({ key }) => key.startsWith('e/'))) {
+          isHeld = true;
+          await gate;
+        }
+        return connection.write(batch);
+      },
+    },
+    keyring,
+    clock,
+  });
+  await tier.put('key', bytesOf('value'), scope);
+  await clock.run(20);
+  expect(isHeld).toBe(true);
+  const forgetting = tier.forgetTenant('tenant');
+  await clock.run(20);
+  goOn();
+  await forgetting;
+  expect(['e/', 'k/', 'c/', 'l'].flatMap((prefix) => shared.memory.keys(prefix))).toEqual([]);
 });
 
 test('two who invalidate at once both learn of the other', async () => {

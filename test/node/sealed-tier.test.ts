@@ -7,6 +7,7 @@ import { L3Cache } from '../../src/cache/sealed/l3-cache.ts';
 import { SealedTier } from '../../src/cache/sealed/sealed-tier.ts';
 import type { SealedTierOptions } from '../../src/cache/sealed/vault-tier.ts';
 import { KeyError } from '../../src/key-error.ts';
+import type { Keyring } from '../../src/privacy/keyring.ts';
 import { plainKeyring } from '../../platforms/node/keyring/plain-keyring.ts';
 import { testCacheTier } from '../contract/cache-tier-contract.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
@@ -110,6 +111,10 @@ describe('an answer', () => {
       await Promise.all(puts);
       const found = await Promise.all(values.map((_, i) => tier.get(`key ${i}`, scope)));
       expect(found.map(textOf)).toEqual(values.map((_, i) => `value ${i}`));
+      await tier.close();
+      // One after another, by what answers at once.
+      const again = open(shared);
+      for (const [i] of values.entries()) expect(textOf(await again.get(`key ${i}`, scope))).toBe(`value ${i}`);
     }
   });
 
@@ -342,6 +347,44 @@ describe('another master key', () => {
   test('of a store that holds nothing yet is as good as any', async () => {
     await open(new SharedStore(), { keyring: newKeyring() }).open();
   });
+});
+
+test('a keyring that fails is no wrong key: it is said what failed, and asked again', async () => {
+  const shared = await filled();
+  let isAway = true;
+  const token: Keyring = {
+    ...slowKeyring(keyring),
+    openKey(wrapped, context) {
+      if (isAway) throw new Error('the token is away');
+      return keyring.openKey(wrapped, context);
+    },
+  };
+  const tier = open(shared, { keyring: token });
+  const told: unknown[] = [];
+  tier.onError((error) => told.push(error));
+  await expect((async () => tier.open())()).rejects.toThrow('the token is away');
+  expect(await tier.get('key', scope)).toBeUndefined();
+  expect(tier.getStats().missReasons).toMatchObject({ error: 1, wrong_key: 0 });
+  expect(told).toEqual([new Error('the token is away')]);
+  isAway = false;
+  expect(textOf(await tier.get('key', scope))).toBe('value');
+});
+
+test('what cannot be read is cleared as well, for it might begin so', async () => {
+  const shared = new SharedStore();
+  const tier = open(shared);
+  for (const key of ['a1', 'a2', 'b1']) await tier.put(key, bytesOf('value'), scope);
+  await tier.close();
+  const [name] = shared.memory.keys('e/') as [string];
+  const bytes = shared.memory.get(name) as Uint8Array;
+  shared.memory.put(name, bytes.slice(1));
+  shared.memory.put(`${name.slice(0, -43)}${'A'.repeat(43)}`, Uint8Array.from([...bytes, 0]));
+  const again = open(shared);
+  await again.clearPrefix('c', { tenant: scope.tenant });
+  expect(shared.memory.keys('e/')).toHaveLength(2);
+  shared.memory.deletePrefix('g/');
+  await open(shared).clearPrefix('c', { tenant: scope.tenant });
+  expect(shared.memory.keys('e/')).toEqual([]);
 });
 
 test('options out of range are refused when a tier is made', () => {

@@ -11,7 +11,7 @@ import type { TfNamespace } from '../../../src/host/runtimes/tfjs-namespace.ts';
 import { createTransformersRuntime } from '../../../src/host/runtimes/transformers.ts';
 import type { TransformersLibrary } from '../../../src/host/runtimes/transformers.ts';
 import { deviceOf, listBackends } from '../list-backends.ts';
-import { requirePeer, resolvePeer } from './peers.ts';
+import { pathOfPeer, requirePeer } from './peers.ts';
 
 export async function loadRuntime(framework: HostFramework): Promise<Runtime> {
   switch (framework) {
@@ -28,7 +28,7 @@ export async function loadRuntime(framework: HostFramework): Promise<Runtime> {
       return createTfjsRuntime(namespace, { prepare: prepareTfjs, listBackends });
     }
     case 'transformers': {
-      const { path } = resolvePeer('@huggingface/transformers');
+      const path = pathOfPeer('@huggingface/transformers');
       return createTransformersRuntime(
         (await import(/* webpackIgnore: true */ pathToFileURL(path).href)) as TransformersLibrary,
         {

@@ -1,9 +1,8 @@
 /** @module The frameworks that the application installed, which are optional peers of this package. */
 
-import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { MissingPeerError } from '../../../src/model-errors.ts';
+import { resolvePeer } from '../resolve-peer.ts';
 
 /** Versions that were seen to work. */
 const PEERS = {
@@ -15,29 +14,20 @@ const PEERS = {
 
 type Peer = keyof typeof PEERS;
 
+/** The file of a framework. @throws MissingPeerError where it is not installed. */
+export function pathOfPeer(name: Peer): string {
+  return resolvePeer(name, PEERS[name]).path;
+}
+
 /** @throws MissingPeerError where it is not installed, or does not load. */
 export function requirePeer<Namespace>(name: Peer): { readonly namespace: Namespace; readonly version: string } {
-  const { require, path } = resolvePeer(name);
+  const { require, path } = resolvePeer(name, PEERS[name]);
   try {
     const namespace = require(path) as Namespace;
     return { namespace, version: versionOf(require, name) };
   } catch (cause) {
     throw new MissingPeerError(name, PEERS[name], { cause });
   }
-}
-
-/** From this package, which finds what is installed beside it; then from the application, whose link to us may be one. */
-export function resolvePeer(name: Peer): { readonly require: NodeJS.Require; readonly path: string } {
-  let cause: unknown;
-  for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), 'package.json')).href]) {
-    const require = nodeModule.createRequire(from);
-    try {
-      return { require, path: require.resolve(name) };
-    } catch (error) {
-      cause = error;
-    }
-  }
-  throw new MissingPeerError(name, PEERS[name], { cause });
 }
 
 function versionOf(require: NodeJS.Require, name: Peer): string {

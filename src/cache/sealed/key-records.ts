@@ -37,8 +37,9 @@ export class KeyRecords {
   }
 
   /** @throws KeyError where none of the keyrings wrapped it. */
-  *open(record: Uint8Array, { context }: KeyPlace): Steps<DataKey> {
-    const known = this.#refused.get(toHex(record));
+  *open(record: Uint8Array, { name, context }: KeyPlace): Steps<DataKey> {
+    const refusal = `${name} ${toHex(record)}`;
+    const known = this.#refused.get(refusal);
     if (known !== undefined) throw known;
     const { id, wrapped } = decodeRecord(record);
     for (const keyring of this.#likeliestFirst(id)) {
@@ -49,7 +50,7 @@ export class KeyRecords {
       }
     }
     const error = this.#wrongKey(id);
-    if (this.#refused.size < MAX_REFUSED) this.#refused.set(toHex(record), error);
+    if (this.#refused.size < MAX_REFUSED) this.#refused.set(refusal, error);
     throw error;
   }
 

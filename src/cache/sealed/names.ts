@@ -12,6 +12,8 @@ export class Names {
   readonly root: string;
   /** Another value after each invalidation, of whatever. */
   readonly epoch: string;
+  /** The lock of those who delete keys or wrap them anew. */
+  readonly lock: string;
   /** Before all data keys. */
   readonly keys: string;
   /** Before all entries. */
@@ -23,6 +25,7 @@ export class Names {
     this.#prefix = prefix;
     this.root = `${prefix}r`;
     this.epoch = `${prefix}v`;
+    this.lock = `${prefix}l`;
     this.keys = `${prefix}k/`;
     this.entries = `${prefix}${folder}/`;
   }

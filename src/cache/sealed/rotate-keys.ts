@@ -1,7 +1,7 @@
 /** @module All keys of a store wrapped by another master key, while they are in use. */
 
 import { KeyError } from '../../key-error.ts';
-import { runSteps } from '../../maybe-promise.ts';
+import { runSteps, settled } from '../../maybe-promise.ts';
 import type { Keyring } from '../../privacy/keyring.ts';
 import type { StoreEntry } from '../byte-store.ts';
 import { keyPlaceOf, rootPlace } from './key-places.ts';
@@ -23,32 +23,31 @@ const MAX_PASSES = 3;
 
 /**
  * Both master keys open what there is at any time, also where it fails half-way: then it is done again. Nothing is forgotten
- * meanwhile where the store has locks. @throws KeyError where the root key opens with none.
+ * meanwhile. @throws KeyError where the root key opens with none.
  */
 export async function rotateKeys(parts: VaultParts, keyring: Keyring): Promise<KeyRotation> {
-  const { store, records, keyLock } = parts;
-  records.accept(keyring);
-  const lock = await runSteps(keyLock.take());
-  try {
-    let rewrapped = 0;
-    let unreadable = 0;
-    for (let pass = 0; pass < MAX_PASSES; pass++) {
-      const found = await rewrapAll(parts, keyring);
-      ({ unreadable } = found);
-      if (found.puts.length === 0) break;
-      await store.write({ puts: found.puts });
-      rewrapped += found.puts.length;
-      records.use(keyring);
-    }
+  parts.records.accept(keyring);
+  return runSteps(parts.keyLock.during(() => settled(rotateAll(parts, keyring))));
+}
+
+async function rotateAll(parts: VaultParts, keyring: Keyring): Promise<KeyRotation> {
+  const { store, records } = parts;
+  let rewrapped = 0;
+  let unreadable = 0;
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const found = await rewrapAll(parts, keyring);
+    ({ unreadable } = found);
+    if (found.puts.length === 0) break;
+    await store.write({ puts: found.puts });
+    rewrapped += found.puts.length;
     records.use(keyring);
-    return { rewrapped, unreadable };
-  } finally {
-    lock[Symbol.dispose]();
   }
+  records.use(keyring);
+  return { rewrapped, unreadable };
 }
 
 async function rewrapAll(
-  { store, names, records, clock }: VaultParts,
+  { store, names, records, keyLock, clock }: VaultParts,
   keyring: Keyring,
 ): Promise<{ readonly puts: readonly StoreEntry[]; readonly unreadable: number }> {
   const root = rootPlace(names);
@@ -56,7 +55,10 @@ async function rewrapAll(
   const puts: StoreEntry[] = [];
   let unreadable = 0;
   for (const [i, place] of places.entries()) {
-    if (i % RECORDS_A_TURN === RECORDS_A_TURN - 1) await new Promise<void>((resolve) => clock.soon(resolve));
+    if (i % RECORDS_A_TURN === RECORDS_A_TURN - 1) {
+      await runSteps(keyLock.goOn());
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
     const record = await store.get(place.name);
     if (record === undefined) continue;
     try {

@@ -38,7 +38,9 @@ export class Tenants {
   readonly #states = new Map<string, TenantState>();
   /** Those that are being dropped, or were to be and could not. */
   readonly #dropping = new Map<string, symbol>();
-  /** First keys that were dropped here: none of them is believed again, also where the store goes back to it. */
+  /** Fingerprints of the first keys that tenants had here. */
+  readonly #opened = new Map<string, Set<string>>();
+  /** Those that were dropped here: none of them is believed again, also where the store goes back to it. */
   readonly #dropped = new Set<string>();
 
   constructor(parts: VaultParts, root: RootKey) {
@@ -94,11 +96,10 @@ export class Tenants {
     const token = Symbol(name);
     this.#dropping.set(name, token);
     this.drops++;
+    for (const fingerprint of this.#opened.get(name) ?? []) this.#dropped.add(fingerprint);
+    this.#opened.delete(name);
     const known = this.#states.get(name);
-    if (known !== undefined) {
-      this.#dropped.add(known.fingerprint);
-      this.#leave(known);
-    }
+    if (known !== undefined) this.#leave(known);
     return runSteps(this.#drop(name, token));
   }
 
@@ -114,14 +115,7 @@ export class Tenants {
 
   *#drop(name: string, token: symbol): Steps<string | undefined> {
     const tag = yield* this.#root.tag('tenant', name, false);
-    if (tag !== undefined) {
-      const lock = yield* this.#parts.keyLock.take();
-      try {
-        yield* this.#deleteKeys(tag);
-      } finally {
-        lock[Symbol.dispose]();
-      }
-    }
+    if (tag !== undefined) yield* this.#parts.keyLock.during(() => this.#deleteKeys(tag));
     if (this.#dropping.get(name) === token) this.#dropping.delete(name);
     return tag;
   }
@@ -135,8 +129,14 @@ export class Tenants {
 
   #keep(tenant: TenantState): TenantState {
     const oldest = this.#states.size < MAX_TENANTS ? undefined : this.#states.keys().next().value;
-    if (oldest !== undefined) this.#states.delete(oldest);
+    if (oldest !== undefined) {
+      this.#states.delete(oldest);
+      this.#opened.delete(oldest);
+    }
     this.#states.set(tenant.name, tenant);
+    const opened = this.#opened.get(tenant.name);
+    if (opened === undefined) this.#opened.set(tenant.name, new Set([tenant.fingerprint]));
+    else opened.add(tenant.fingerprint);
     return tenant;
   }
 

@@ -55,7 +55,7 @@ export class Vault {
     };
     const epoch = new Epoch({ store, name: names.epoch, clock, revalidateMs, onAnnounced });
     const records = new KeyRecords(store, keyrings);
-    const keyLock = new KeyLock(store, names.keys);
+    const keyLock = new KeyLock({ store, name: names.lock, clock });
     this.#parts = { store, names, records, keyLock, clock, epoch, invalidated, sealLimit };
     this.#root = new RootKey(this.#parts, () => {
       this.#tenants.forgetAll();
@@ -141,21 +141,16 @@ export class Vault {
 
   *#findSpace(tenantName: string, modelName: string, create: boolean): Steps<Space | undefined> {
     yield* this.#parts.epoch.check();
-    for (;;) {
-      const tenant = yield* this.#tenants.find(tenantName, create);
-      if (tenant === undefined) return undefined;
-      const model = this.#models.state(modelName);
-      const generation = yield* this.#models.generationOf(model, create);
-      if (generation === undefined) return undefined;
-      const known = tenant.spaces.get(modelName);
-      if (known?.isCurrent === true) return known;
-      // While the one was read the other may have been left.
-      if (tenant.dropped || model.generation !== generation) continue;
-      const names = `${this.#parts.names.entries}${tenant.tag}/${model.tag}/`;
-      const space = new Space(tenant, model, generation, names);
-      tenant.spaces.set(modelName, space);
-      return space;
-    }
+    const tenant = yield* this.#tenants.find(tenantName, create);
+    if (tenant === undefined) return undefined;
+    const model = this.#models.state(modelName);
+    const generation = yield* this.#models.generationOf(model, create);
+    if (generation === undefined) return undefined;
+    const known = tenant.spaces.get(modelName);
+    if (known?.isCurrent === true) return known;
+    const space = new Space(tenant, model, generation, `${this.#parts.names.entries}${tenant.tag}/${model.tag}/`);
+    tenant.spaces.set(modelName, space);
+    return space;
   }
 
   #watchStore(): void {
