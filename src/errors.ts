@@ -18,7 +18,6 @@ export type ErrorCode =
   | 'MODEL_LOAD'
   | 'QUEUE_FULL'
   | 'STORE'
-  | 'STORE_FAILED'
   | 'STORE_FULL'
   | 'STORE_TIMEOUT'
   | 'STORE_UNAVAILABLE'

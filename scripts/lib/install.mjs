@@ -57,9 +57,9 @@ export async function ensureChromium() {
   process.exit(1);
 }
 
-/** What the tests of persistent tiers start: an HSM in software. Where they cannot be installed, those tests say so. */
+/** What the tests of persistent tiers start: a Redis, and an HSM in software. Where they cannot be installed, those tests say so. */
 export function ensureServers() {
-  const missing = Object.entries({ softhsm2: '/usr/bin/softhsm2-util' })
+  const missing = Object.entries({ 'redis-server': '/usr/bin/redis-server', softhsm2: '/usr/bin/softhsm2-util' })
     .filter(([, path]) => !existsSync(path))
     .map(([name]) => name);
   if (missing.length === 0) return;

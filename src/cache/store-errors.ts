@@ -7,7 +7,7 @@ import type { EpochlyErrorOptions } from '../errors.ts';
 export class StoreError extends EpochlyError {
   override readonly name: string = 'StoreError';
   constructor(message: string, options?: EpochlyErrorOptions) {
-    super('STORE_FAILED', message, options);
+    super('STORE', message, options);
   }
 }
 

@@ -146,7 +146,8 @@ export function testByteStore(name: string, { open, reopen, expires = false }: B
       expect(await list(store)).toEqual(keys.filter(isLeft).toSorted());
     });
 
-    test('takes many at once, and makes room among them', async () => {
+    // Times of long ago, which a store that lets entries expire by itself does not keep at all.
+    test.skipIf(expires)('takes many at once, and makes room among them', async () => {
       const store = await openStore();
       const keys = Array.from({ length: 700 }, (_, i) => `e:${String(i).padStart(3, '0')}`);
       await store.put('k:1', bytes(1));
@@ -271,7 +272,7 @@ export function testByteStore(name: string, { open, reopen, expires = false }: B
       },
     );
 
-    test('what is put again expires when it is said last', async () => {
+    test.skipIf(expires)('what is put again expires when it is said last', async () => {
       const store = await openStore();
       await store.write({ puts: ['a', 'b', 'c'].map((key) => ({ key, bytes: bytes(1), expiresAt: 1000 })) });
       await store.put('a', bytes(1));

@@ -2,7 +2,7 @@
 
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { StoreError } from '../../../src/cache/store-error.ts';
+import { StoreError } from '../../../src/cache/store-errors.ts';
 import type { Clock } from '../../../src/platform.ts';
 import { fileIdentity, setAside } from './set-aside.ts';
 import { isDamage } from './sqlite.ts';

@@ -1,7 +1,7 @@
 /** @module A store in a file, by SQLite: read on the thread that asks, written on another. */
 
 import type { ByteStore, StoreBatch, StoreUsage, TrimOptions } from '../../../src/cache/byte-store.ts';
-import { StoreError } from '../../../src/cache/store-error.ts';
+import { StoreError } from '../../../src/cache/store-errors.ts';
 import { ClosedError } from '../../../src/errors.ts';
 import type { MaybePromise } from '../../../src/platform.ts';
 import { Reader } from './reader.ts';

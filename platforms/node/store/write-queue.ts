@@ -1,6 +1,6 @@
 /** @module Gathers what is to be written while earlier writes are under way, so that one transaction takes many. */
 
-import { StoreError } from '../../../src/cache/store-error.ts';
+import { StoreError } from '../../../src/cache/store-errors.ts';
 import type { WritePlace } from './write-place.ts';
 import type { Outcome, StoreTask } from './write-protocol.ts';
 
