@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'MISSING_PEER'
   | 'MODEL_LOAD'
   | 'QUEUE_FULL'
+  | 'SECURITY'
   | 'STORE'
   | 'STORE_FULL'
   | 'STORE_TIMEOUT'

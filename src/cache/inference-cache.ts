@@ -48,6 +48,12 @@ export interface CacheStats extends LowerTierStats {
   readonly refused: Readonly<Partial<Record<CacheRefusalReason, number>>>;
 }
 
+/** Whose answers they are. */
+export interface CacheScope {
+  /** Tenants never see each other's answers. Default 'default'. */
+  readonly tenant?: string | undefined;
+}
+
 /** A question's key, and what must still be so when its answer is written. */
 export interface CacheKey {
   /** Equal for equal questions, and for no others. */
@@ -108,16 +114,16 @@ export class InferenceCache {
    * be changed before it resolves.
    * @throws TypeError for inputs that are no plain data.
    */
-  async get(modelId: number, inputs: Portable): Promise<Portable | undefined> {
-    const kept = this.read(await this.#keyOf(modelId, inputs));
+  async get(modelId: number, inputs: Portable, { tenant }: CacheScope = {}): Promise<Portable | undefined> {
+    const kept = this.read(await this.#keyOf(modelId, inputs, tenant));
     return kept === undefined ? undefined : copyPortable(kept[1]);
   }
 
   /** Keeps a copy of the answer. @throws TypeError for inputs or outputs that are no plain data. */
-  async put(modelId: number, inputs: Portable, outputs: Portable): Promise<void> {
+  async put(modelId: number, inputs: Portable, outputs: Portable, { tenant }: CacheScope = {}): Promise<void> {
     requirePlain(outputs);
     const kept: KeptAnswer = [AnswerForm.WHOLE, copyPortable(outputs)];
-    this.write(await this.#keyOf(modelId, inputs), kept);
+    this.write(await this.#keyOf(modelId, inputs, tenant), kept);
   }
 
   /**
@@ -244,10 +250,11 @@ export class InferenceCache {
     this.#shared++;
   }
 
-  async #keyOf(modelId: number, inputs: Portable): Promise<CacheKey> {
+  async #keyOf(modelId: number, inputs: Portable, tenant: string | undefined): Promise<CacheKey> {
     requirePlain(inputs);
     const { QuestionKeys } = await import('./question-keys.ts');
-    return (this.#keys ??= new QuestionKeys(this, this.#digest)).keyOf({ modelId, entryPoint: '', args: [inputs] });
+    this.#keys ??= new QuestionKeys(this, this.#digest);
+    return this.#keys.keyOf({ modelId, entryPoint: '', tenant, args: [inputs] });
   }
 
   #below(task: (lower: LowerTiers) => MaybePromise<void>): MaybePromise<void> {

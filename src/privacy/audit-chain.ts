@@ -6,7 +6,7 @@ import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
 import type { Clock } from '../platform.ts';
 import type { AuditEntry } from './audit-entry.ts';
-import { CHAIN_START, fileName, headName, sealHead, writeLine } from './audit-lines.ts';
+import { CHAIN_START, fileName, headName, MAX_UNSEALED_LINES, sealHead, writeLine } from './audit-lines.ts';
 import type { AuditRecord, ChainEnd } from './audit-lines.ts';
 import type { AuditSink } from './audit-logger.ts';
 import { retireFiles, witnessChains } from './audit-retention.ts';
@@ -33,9 +33,7 @@ export interface AuditChainOptions {
   readonly maxPending?: number | undefined;
 }
 
-/** The head is never further behind than this many lines. */
-export const MAX_UNSEALED_LINES = 1000;
-/** Nor, while lines can be written at all, than this. */
+/** A head is no further behind than this, while lines can be written at all. */
 const SEAL_AFTER_MS = 1000;
 /** A head of a process that lives is sealed anew after this, also where nothing is written. */
 const SEAL_AGAIN_MS = 3_600_000;
@@ -151,15 +149,20 @@ export class AuditChain implements AuditSink {
     this.#isWriting = true;
     // In the next turn, with all that this one logs.
     this.#clock.soon(() => {
-      this.#enqueue(() => this.#writePending())
-        .then(
-          () => {
-            this.#retryMs = RETRY_MS.first;
-            if (this.#state === 'open') this.#scheduleSeal();
-          },
-          (error: unknown) => this.#failed(error),
-        )
-        .finally(() => (this.#isWriting = false));
+      void this.#enqueue(() => this.#writePending()).then(
+        () => {
+          this.#isWriting = false;
+          this.#retryMs = RETRY_MS.first;
+          if (this.#state !== 'open') return;
+          // What was logged after the last look at what waits.
+          if (this.#pending.length > 0) this.#write();
+          else this.#scheduleSeal();
+        },
+        (error: unknown) => {
+          this.#isWriting = false;
+          this.#failed(error);
+        },
+      );
     });
   }
 

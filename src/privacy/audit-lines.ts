@@ -66,6 +66,9 @@ export interface ChainHead extends ChainEnd {
   readonly retired?: true;
 }
 
+/** A head is never further behind its chain. */
+export const MAX_UNSEALED_LINES = 1000;
+
 export const CHAIN_START: ChainEnd = { lines: 0, mac: '0'.repeat(64) };
 
 export function fileName(chain: string, file: number): string {

@@ -1,6 +1,16 @@
 /** @module Whether the audit log is still as it was written. */
 
-import { CHAIN_START, fileName, follows, headName, openHead, parseLine, parseName, splitLines } from './audit-lines.ts';
+import {
+  CHAIN_START,
+  fileName,
+  follows,
+  headName,
+  MAX_UNSEALED_LINES,
+  openHead,
+  parseLine,
+  parseName,
+  splitLines,
+} from './audit-lines.ts';
 import type { ChainEnd, ChainHead, ParsedLine, RetiredRecord, WitnessedChain } from './audit-lines.ts';
 import { filesByChain } from './audit-retention.ts';
 import type { AuditStorage } from './audit-storage.ts';
@@ -62,9 +72,6 @@ export interface AuditReport {
   /** Entries that could not be written when there were too many or the disk failed, as the log itself says. */
   readonly lostEntries: number;
 }
-
-/** See `AuditChain`: the most that a head may be behind. */
-const MAX_UNSEALED_LINES = 1000;
 
 /**
  * Reads all chains and checks each line, the heads, and what chains have seen of each other. What cannot be found, without a

@@ -185,6 +185,25 @@ describe('what is written', () => {
   });
 });
 
+test('an entry is written whenever it comes, also just as all before it are', async () => {
+  for (let turns = 0; turns < 20; turns++) {
+    const log = createLog();
+    const chain = log.begin();
+    const append = log.storage.append.bind(log.storage);
+    vi.spyOn(log.storage, 'append').mockImplementation(async (name, offset, bytes) => {
+      await append(name, offset, bytes);
+      if (offset === 0) return;
+      let turn = Promise.resolve();
+      for (let i = 0; i < turns; i++) turn = turn.then(() => undefined);
+      void turn.then(() => chain.write(entry(1)));
+      vi.restoreAllMocks();
+    });
+    chain.write(entry(0));
+    await log.clock.run(0);
+    expect((await log.verify()).entries, `${turns} turns`).toBe(2);
+  }
+});
+
 test('whenever the process is killed, what it leaves has no fault, and nothing is missing that was flushed', async () => {
   const log = createLog({ maxFileBytes: 900 });
   const left: { readonly store: MemoryStore; readonly flushed: number }[] = [];

@@ -4,6 +4,7 @@ import { Emitter } from '../../src/events.ts';
 import { AuditLogger } from '../../src/privacy/audit-logger.ts';
 import type { AuditEntry } from '../../src/privacy/audit-entry.ts';
 import type { AuditEvent, AuditSink } from '../../src/privacy/audit-logger.ts';
+import { InputRedactor } from '../../src/privacy/input-redactor.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 
 const event: AuditEvent = { operation: 'gate', modelId: 1, result: 'allowed' };
@@ -143,9 +144,7 @@ describe('details', () => {
   test('are redacted before they are kept or written', () => {
     const written: AuditEntry[] = [];
     const logger = new AuditLogger({
-      redactor: {
-        redact: (details) => JSON.parse(JSON.stringify(details).replaceAll(/[a-z]+@[a-z.]+/g, '[REDACTED]')),
-      },
+      redactor: new InputRedactor({ builtIns: ['email'] }),
       sink: { write: (entry) => void written.push(entry) },
     });
     logger.logEvent({ ...event, details: { asked: ['by ann@example.com'] } });

@@ -3,6 +3,7 @@ import * as storeErrors from '../../src/cache/store-errors.ts';
 import * as errors from '../../src/errors.ts';
 import { KeyError } from '../../src/key-error.ts';
 import * as modelErrors from '../../src/model-errors.ts';
+import { SecurityError } from '../../src/privacy/security-result.ts';
 
 const { EpochlyError } = errors;
 
@@ -23,6 +24,7 @@ const made = [
   new storeErrors.StoreFullError('x'),
   new storeErrors.StoreUnavailableError('x'),
   new KeyError('x'),
+  new SecurityError([]),
 ];
 
 test.each(made.map((error) => [error.name, error] as const))(
