@@ -22,7 +22,7 @@ const TURN_BITS = 8;
  *
  * What is lost: where one lookup in a hundred or more would hit, less than one hit in a thousand; where fewer would, more of
  * them, but never more than one hit in 500 questions. What is noticed: a thousand questions that are asked over and over,
- * within some hundreds; a single one among others that never repeat, if it is one in a hundred, within 8192.
+ * as a rule within some hundreds; a single one among others that never repeat, if it is one in a hundred, within 8192.
  */
 export class RepeatMonitor {
   /** Lookups since the last hit. */

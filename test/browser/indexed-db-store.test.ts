@@ -101,6 +101,22 @@ describe('what is asked for in one tick', () => {
     expect(await store.keys('')).toEqual(['a', 'b']);
   });
 
+  test('is of the bytes that were given, whatever becomes of them, and of no others beside them', async () => {
+    const store = await openStore();
+    const given = Uint8Array.of(1, 2, 3).subarray(1, 2);
+    const work = [
+      store.put('a', given),
+      store.putIfAbsent('b', given),
+      store.write({ puts: [{ key: 'c', bytes: given }] }),
+    ];
+    given.fill(9);
+    await Promise.all(work);
+    for (const key of ['a', 'b', 'c']) {
+      const kept = (await store.get(key)) as Uint8Array;
+      expect([kept, kept.buffer.byteLength]).toEqual([bytes(2), 1]);
+    }
+  });
+
   test('is finished by close()', async () => {
     const name = databaseName();
     const store = await openStore(name);
@@ -167,6 +183,14 @@ describe('what it holds', () => {
       const usages = await Promise.all(prefixes.map(async (prefix) => store.usage(prefix)));
       expect(usages, `round ${round}`).toEqual(prefixes.map((prefix) => model.usage(prefix)));
     }
+  });
+
+  test('is counted below its first two parts, within them and below', async () => {
+    const store = await openStore();
+    for (const key of ['a', 'a/b', 'a/b/c', 'a/b/c/d', 'a/b/c/e', 'a/bb/c']) await store.put(key, bytes(1));
+    const prefixes = ['', 'a', 'a/', 'a/b', 'a/b/', 'a/b/c', 'a/b/c/', 'a/b/c/d'];
+    const counts = await Promise.all(prefixes.map(async (prefix) => (await store.usage(prefix)).entries));
+    expect(counts).toEqual([6, 6, 5, 5, 3, 3, 2, 1]);
   });
 
   test('is found by the beginning of its keys to the last code unit', async () => {

@@ -5,7 +5,7 @@ import type { Entry } from './schema.ts';
 import type { Stores } from './transact.ts';
 
 /** How many entries are looked at in one transaction: others wait for it some milliseconds. */
-const CHUNK = 256;
+const CHUNK = 64;
 
 export interface Sweep {
   readonly index: 'usedAt' | 'expiresAt';
