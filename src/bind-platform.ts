@@ -1,11 +1,14 @@
 /** @module The names that each platform's entry exports: one shared epochly, made at its first use. */
 
 import type { InferenceAdapter } from './adapters/adapter.ts';
+import type { ByteStore } from './cache/byte-store.ts';
 import { createEpochly } from './create.ts';
 import type { RequestContext } from './context.ts';
 import type { Epochly, EpochlyOptions, LoadedModel } from './create.ts';
 import type { LoadOptions, ModelSource } from './load.ts';
 import type { BackendInfo, Platform } from './platform.ts';
+import type { AuditStorage } from './privacy/audit-storage.ts';
+import type { Keyring, KeySource } from './privacy/keyring.ts';
 import type { InferenceProxy } from './proxy.ts';
 import type { WrapOptions } from './wrap.ts';
 
@@ -42,6 +45,22 @@ export interface PlatformBindings {
   /** The backends of this platform, best first, with the device each would run on. */
   listBackends(): Promise<readonly BackendInfo[]>;
   /**
+   * A store that outlives the process, to make an L2Cache of one's own: a SQLite file at that path in Node (default
+   * `~/.epochly/answers.sqlite`), an IndexedDB database of that name in browsers (default 'epochly'). The caller closes it.
+   * @throws StoreError where nothing can be kept there, MissingPeerError where Node has no SQLite.
+   */
+  openStore(name?: string): Promise<ByteStore>;
+  /**
+   * The keyring of a master key, to seal tiers of one's own with. The caller closes it.
+   * @throws KeyError where there is no such key, or it is none.
+   */
+  openKeyring(source: KeySource): Promise<Keyring>;
+  /**
+   * Where an AuditChain can be written: a folder in Node, an IndexedDB database in browsers.
+   * @throws ConfigError where nothing can be written there.
+   */
+  openAuditStorage(path: string): Promise<AuditStorage>;
+  /**
    * Runs `task` with `context` as the current one of all calls made in it: in Node through everything that is awaited, in
    * browsers for what runs at once. There, and wherever else that is not enough: `model.with({ context })`.
    */
@@ -61,6 +80,9 @@ export function bindPlatform(platform: Platform): PlatformBindings {
     load: async (source, options) => sharedEpochly().load(source, options),
     registerAdapter: (adapter) => sharedEpochly().registerAdapter(adapter),
     listBackends: () => platform.listBackends(),
+    openStore: (name = '') => platform.openStore(name),
+    openKeyring: (source) => platform.openKeyring(source),
+    openAuditStorage: (path) => platform.openAuditStorage(path),
     runWithContext: (context, task) => platform.runWithContext(context, task),
     currentContext: () => platform.currentContext(),
   };

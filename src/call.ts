@@ -13,7 +13,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds from now within which the call must have finished; none are left where it is not above 0. Default Infinity. */
   readonly deadlineMs?: number | undefined;
-  /** Whose call it is: tenants never see each other's cached answers. Default "default". */
+  /** Whose call it is: tenants never see each other's cached answers. Default: `EPOCHLY_TENANT_ID`, else "default". */
   readonly tenant?: string | undefined;
   /** Default `RequestPriority.NORMAL`. */
   readonly priority?: RequestPriority | undefined;
@@ -39,6 +39,8 @@ export interface InferenceCall extends ModelCall {
   /** SHA-256 of the model's files or the name the caller gave it; undefined where neither is known. */
   readonly identity: string | undefined;
   readonly adapter: InferenceAdapter;
+  /** Whose answers it may be given: everybody's are the same where tenants are not kept apart. */
+  readonly cacheTenant: string;
   options: CallOptions;
   /** Where the answer came from, set by the step that gave it; 'model' until a step says otherwise. */
   source: AnswerSource;

@@ -37,20 +37,39 @@ export interface CompilationConfig {
 
 /** What of the answers may be kept, and how it is protected. */
 export interface PrivacyConfig {
-  /** Default 'ephemeral': nothing leaves memory. */
+  /** Default 'ephemeral': nothing leaves memory. The same as `cache.privacyMode`: who gives one of them gives both. */
   readonly mode: PrivacyMode;
-  /** Default true. */
+  /** False needs `allowPlaintextAtRest` as well. Default true. */
   readonly encryptAtRest: boolean;
-  /** Default 'env'. */
+  /** The second word for answers that lie readable in the store. Default false. */
+  readonly allowPlaintextAtRest: boolean;
+  /**
+   * Where the master key is. 'env': 32 bytes in base64 or hexadecimal digits in `EPOCHLY_ENCRYPTION_KEY`; 'file'; 'hsm', through
+   * PKCS#11; 'browser': a CryptoKey that cannot be exported, which is what 'env' is in browsers too. Default 'env'.
+   */
   readonly encryptionKeySource: 'env' | 'file' | 'hsm' | 'browser';
-  /** Regular expressions of what must not be kept. Default none. */
+  /**
+   * Of 'file' the file, of 'hsm' the PKCS#11 library (the PIN is in `EPOCHLY_HSM_PIN`), of 'browser' the database. Default '':
+   * `~/.epochly/master.key`, no library, 'epochly-keyring'.
+   */
+  readonly encryptionKeyPath: string;
+  /** Whether 'file' and 'hsm' make a key where there is none. Default false. */
+  readonly createEncryptionKey: boolean;
+  /** Regular expressions: an answer in which one of them is found is not kept in persistent tiers. Default none. */
   readonly redactPatterns: readonly string[];
-  /** Default true. */
+  /** Names of built-in patterns to the same end, such as 'email' and 'iban'. Default none. */
+  readonly redactBuiltIns: readonly string[];
+  /** Whether tenants have answers of their own. False: whoever asks the same is given the same. Default true. */
   readonly cacheTenantIsolation: boolean;
   /** Default true. */
   readonly auditLogEnabled: boolean;
-  /** Default '~/.epochly/audit/'. */
+  /**
+   * In modes other than 'ephemeral', the folder of the audit log; in browsers, the name of its database begins so. '' keeps it in
+   * memory. Default '~/.epochly/audit/'.
+   */
   readonly auditLogPath: string;
+  /** Whether nothing starts unless all of `SecurityValidator.runAllChecks` pass. Default false: what fails is written to the console. */
+  readonly strictChecks: boolean;
 }
 
 /** How much of the calls is looked at. */
@@ -186,7 +205,20 @@ function parse(data: Data): Parsed {
     }
   }
   parsed[''] = parseFields('', TOP_LEVEL, top);
-  return parsed;
+  return withOneMode(parsed);
+}
+
+/** The mode has two names, of which the reference's cache has one and its privacy section the other. */
+function withOneMode({ cache, privacy, ...rest }: Parsed): Parsed {
+  const mode = privacy?.['mode'] ?? cache?.['privacyMode'];
+  if (mode === undefined) return { ...rest, ...(cache && { cache }), ...(privacy && { privacy }) };
+  if ((cache?.['privacyMode'] ?? mode) !== mode) {
+    throw new ConfigError(
+      'cache.privacy_mode',
+      `The configuration gives cache.privacy_mode ${show(cache?.['privacyMode'])} and privacy.mode ${show(mode)}. They are the same: give one.`,
+    );
+  }
+  return { ...rest, cache: { ...cache, privacyMode: mode }, privacy: { ...privacy, mode } };
 }
 
 function parseFields(path: string, specs: SectionSpec, data: Data): Data {
@@ -232,7 +264,7 @@ function readEnv(env: Variables): Parsed {
     check(variable, spec, value);
     (parsed[section] ??= {})[name] = value;
   }
-  return parsed;
+  return withOneMode(parsed);
 }
 
 const ENV_FIELDS: ReadonlyMap<string, { readonly section: string; readonly name: string; readonly spec: FieldSpec }> =

@@ -7,9 +7,11 @@ import { AdapterRegistry } from './adapters/registry.ts';
 import type { BatchedModels } from './batching/batched-models.ts';
 import type { BatcherStats } from './batching/batch-stats.ts';
 import { InferenceCache } from './cache/inference-cache.ts';
+import type { KeyRotation } from './cache/sealed/rotate-keys.ts';
 import type { Step } from './call.ts';
 import { InferenceConfig } from './config.ts';
 import type { InferenceConfigInit } from './config.ts';
+import { UnsupportedOperationError } from './errors.ts';
 import { Emitter } from './events.ts';
 import type { EventSource } from './events.ts';
 import type { HostedModel } from './host/hosted-model.ts';
@@ -18,13 +20,22 @@ import { InferenceProfiler } from './metrics/profiler.ts';
 import { ModelWrapper } from './wrap.ts';
 import type { CallEvent, WrapOptions } from './wrap.ts';
 import { InferenceOptimizer } from './optimizer.ts';
+import type { Persistence } from './persistence.ts';
 import type { BackendInfo, Platform } from './platform.ts';
+import type { AuditEvent, AuditLogger } from './privacy/audit-logger.ts';
+import type { Keyring, KeySource } from './privacy/keyring.ts';
+import { TenantIsolation } from './privacy/tenant-isolation.ts';
 import type { InferenceProxy } from './proxy.ts';
 
 /** Options of `createEpochly()`. */
 export interface EpochlyOptions {
   /** Default: `EPOCHLY_INFERENCE_*` variables, then the configuration file, then each field's default. */
   readonly config?: InferenceConfig | InferenceConfigInit | undefined;
+  /**
+   * The master key, or where it is, in place of what the configuration says of it: for what that cannot say, as the slot of an
+   * HSM, or a key that a page was given by its server. A keyring that is given is closed with the epochly.
+   */
+  readonly encryptionKey?: KeySource | Keyring | undefined;
 }
 
 /** One epochly: its models share a configuration, a cache and a profiler. */
@@ -43,6 +54,26 @@ export interface Epochly {
   registerAdapter(adapter: InferenceAdapter): Disposable;
   /** The backends of this platform, best first, with the device each would run on. */
   listBackends(): Promise<readonly BackendInfo[]>;
+  /**
+   * Resolves once all that outlives the process is open: persistent tiers, and the audit log's files. At once in the mode
+   * 'ephemeral'. `load()` waits for it, and so does each call that needs those tiers.
+   *
+   * @throws KeyError where the master key is missing, is no key, or is not the one of before; ConfigError where a setting is
+   * wrong; SecurityError where checks fail and `privacy.strictChecks` is true. So does then whatever waits for it.
+   */
+  ready(): Promise<void>;
+  /** What was decided, by which evidence, and what was invalidated; undefined where `privacy.auditLogEnabled` is false. */
+  auditLog(): Promise<AuditLogger | undefined>;
+  /**
+   * Wraps all keys of the persistent tiers and of the audit log by another master key while they are in use; answers stay as they
+   * are. Give the new key to whatever starts later. Where it rejects, both keys are needed until it was done again.
+   *
+   * @throws KeyError where the new key cannot be had
+   */
+  rotateKey(to: KeySource | Keyring): Promise<KeyRotation>;
+  /** Writes what is not yet written, and closes persistent tiers and the audit log. Models go on, and answers stay in memory. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A model that lives in a host, behind a proxy. */
@@ -56,7 +87,17 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     warmupTarget: config.safety.warmupTarget,
   });
   const optimizer = new InferenceOptimizer();
-  const cache = new InferenceCache({ config: config.cache, clock: platform.clock, digest: platform.digest });
+  const { tenantId: tenant } = TenantIsolation.fromEnv(platform.env);
+  const cache = new InferenceCache({
+    config: config.cache,
+    clock: platform.clock,
+    digest: platform.digest,
+    tenant,
+    onInvalidated: (what) => {
+      const [kind, modelId] = 'modelId' in what ? ['model', what.modelId] : ['tenant', ''];
+      audit({ operation: `invalidate_${kind}`, modelId, result: 'done', details: what });
+    },
+  });
   const calls = new Emitter<CallEvent>();
   const adapters = new AdapterRegistry(BUILT_IN_ADAPTERS);
   let cacheStep: Step | undefined;
@@ -69,6 +110,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     profiler,
     optimizer,
     calls,
+    tenant,
     caching: async () => {
       const { createCacheStep } = await import('./cache/cache-step.ts');
       return (cacheStep ??= createCacheStep(cache, platform.digest));
@@ -80,6 +122,55 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     forgetBatching: (modelId) => batched?.forget(modelId),
   });
 
+  let auditing: Promise<AuditLogger> | undefined;
+  const auditLog = async (): Promise<AuditLogger | undefined> => {
+    if (!config.privacy.auditLogEnabled) return undefined;
+    auditing ??= import('./audit-log.ts').then(({ createAuditLog }) => createAuditLog(config, platform.clock));
+    return auditing;
+  };
+  // What is wrong with it, ready() says.
+  const audit = (event: AuditEvent): void =>
+    void auditLog().then(
+      (log) => log?.logEvent(event),
+      () => undefined,
+    );
+  optimizer.onDecision(({ modelId, framework, level, steps }) =>
+    audit({ operation: 'optimization_decided', modelId, result: `level ${level}`, details: { framework, ...steps } }),
+  );
+
+  let persistence: Promise<Persistence> | undefined;
+  let isAwaited = false;
+  if (config.privacy.mode !== 'ephemeral') {
+    persistence = import('./persistence.ts').then(async ({ openPersistence }) =>
+      openPersistence({
+        platform,
+        config,
+        cache,
+        auditLog: await auditLog(),
+        onCall: calls.event,
+        encryptionKey: options.encryptionKey,
+      }),
+    );
+    cache.attach(persistence.then(({ lower }) => lower));
+    persistence.catch((error: unknown) => {
+      if (!isAwaited) console.error('epochly cannot keep answers as it is configured to:', error);
+    });
+  }
+  const ready = async (): Promise<void> => {
+    isAwaited = true;
+    await auditLog();
+    await persistence;
+  };
+  const close = async (): Promise<void> => {
+    const closing = persistence;
+    persistence = undefined;
+    cache.attach(undefined);
+    await closing?.then(
+      (opened) => opened.close(),
+      () => undefined,
+    );
+  };
+
   return {
     config,
     cache,
@@ -90,7 +181,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     async load(source, loadOptions = {}) {
       const modelConfig = wrapper.configOf(loadOptions?.config);
       // A chunk of its own for bundlers: who only wraps models does not pay for opening them.
-      const { loadModel, hostedAdapter } = await import('./load.ts');
+      const [{ loadModel, hostedAdapter }] = await Promise.all([import('./load.ts'), ready()]);
       const hosted = await loadModel(platform, source, loadOptions);
       return wrapper.wrap(hosted, {
         adapter: hostedAdapter,
@@ -101,6 +192,15 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     getBatchStats: (modelId) => batched?.getStats(modelId),
     registerAdapter: (adapter) => adapters.register(adapter),
     listBackends: () => platform.listBackends(),
+    ready,
+    auditLog,
+    async rotateKey(to) {
+      if (persistence === undefined)
+        throw new UnsupportedOperationError('There is no master key: nothing is kept, or it is closed.');
+      return (await persistence).rotateKey(to);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -26,11 +26,35 @@ export { DynamicMicroBatcher } from './batching/dynamic-micro-batcher.ts';
 export type { BatchInferOptions, DynamicMicroBatcherOptions } from './batching/dynamic-micro-batcher.ts';
 export type { MicroBatcherConfig } from './batching/micro-batcher-config.ts';
 export type { PlatformBindings } from './bind-platform.ts';
-export type { ByteStore } from './cache/byte-store.ts';
-export type { CacheTier, TierStats } from './cache/cache-tier.ts';
+export type { ByteStore, StoreBatch, StoreEntry, StoreUsage, TrimOptions } from './cache/byte-store.ts';
+export type { PrivacyMode } from './cache/cache-config.ts';
+export type {
+  CacheTier,
+  TierInvalidation,
+  TierMissReason,
+  TierPutOptions,
+  TierScope,
+  TierStats,
+} from './cache/cache-tier.ts';
+export { guardStore } from './cache/guarded-store.ts';
+export type { GuardedStore, GuardOptions } from './cache/guarded-store.ts';
 export { InferenceCache } from './cache/inference-cache.ts';
-export type { CacheRefusalReason, CacheStats, InferenceCacheOptions } from './cache/inference-cache.ts';
+export type {
+  CacheInvalidation,
+  CacheRefusalReason,
+  CacheScope,
+  CacheStats,
+  InferenceCacheOptions,
+} from './cache/inference-cache.ts';
 export { MemoryStore } from './cache/memory-store.ts';
+export { HashesOnlyTier } from './cache/sealed/hashes-only-tier.ts';
+export type { AnswerChange } from './cache/sealed/hashes-only-tier.ts';
+export { L2Cache } from './cache/sealed/l2-cache.ts';
+export type { L2CacheOptions } from './cache/sealed/l2-cache.ts';
+export { L3Cache } from './cache/sealed/l3-cache.ts';
+export type { KeyRotation } from './cache/sealed/rotate-keys.ts';
+export type { SealedTierOptions } from './cache/sealed/vault-tier.ts';
+export { StoreError, StoreFullError, StoreTimeoutError, StoreUnavailableError } from './cache/store-errors.ts';
 export { RequestPriority } from './call.ts';
 export type { AnswerSource, CallOptions, ModelCall } from './call.ts';
 export { CodecError, decodePortable, encodePortable } from './codec.ts';
@@ -71,6 +95,8 @@ export type { BackendAttempt } from './model-errors.ts';
 export type { EventSource } from './events.ts';
 export type { BackendReport, HostedModel, RunOptions } from './host/hosted-model.ts';
 export type { LoadProgress } from './host/model-files.ts';
+export { KeyError } from './key-error.ts';
+export type { KeyErrorReason } from './key-error.ts';
 export type { LoadOptions, ModelSource, TransformersSource } from './load.ts';
 export { InferenceProfiler } from './metrics/profiler.ts';
 export type { InferenceProfilerOptions, ModelProfileSummary, ProfiledCall } from './metrics/profiler.ts';
@@ -78,6 +104,24 @@ export { InferenceOptimizer } from './optimizer.ts';
 export type { Enhancement, EnhancementDecision, EnhancementLevel, OptimizationDecision } from './optimizer.ts';
 export type { Backend, BackendInfo, Clock, MaybePromise, Platform } from './platform.ts';
 export type { Portable, TypedArray } from './portable.ts';
+export { AuditChain } from './privacy/audit-chain.ts';
+export type { AuditChainOptions } from './privacy/audit-chain.ts';
+export type { AuditDetails, AuditEntry, AuditValue } from './privacy/audit-entry.ts';
+export { openAuditKey, rewrapAuditKey } from './privacy/audit-key.ts';
+export { AuditLogger } from './privacy/audit-logger.ts';
+export type { AuditEvent, AuditLoggerOptions, AuditSink } from './privacy/audit-logger.ts';
+export type { AuditStorage } from './privacy/audit-storage.ts';
+export { verifyAuditLog } from './privacy/audit-verify.ts';
+export type { AuditReport } from './privacy/audit-verify.ts';
+export type { BuiltInPattern } from './privacy/built-in-patterns.ts';
+export { InputRedactor } from './privacy/input-redactor.ts';
+export type { InputRedactorOptions } from './privacy/input-redactor.ts';
+export type { DataKey, Keyring, KeySource } from './privacy/keyring.ts';
+export { SecurityError } from './privacy/security-result.ts';
+export type { SecurityCheckResult, SecurityReport, SecuritySeverity } from './privacy/security-result.ts';
+export { SecurityValidator } from './privacy/security-validator.ts';
+export type { AllChecks, PrivacyControls, SecurityValidatorOptions } from './privacy/security-validator.ts';
+export { TenantIsolation } from './privacy/tenant-isolation.ts';
 export { unwrap } from './proxy.ts';
 export type { InferenceProxy, InferenceProxyMembers, InferOptions } from './proxy.ts';
 export { Tensor, tensor } from './tensor.ts';

@@ -21,6 +21,8 @@ export class ModelRecord implements ProxyBehaviour {
   #loading: Promise<void> | undefined;
   readonly #model: object;
   readonly #identity: string | undefined;
+  /** Whose calls those are that name nobody; undefined where tenants are not kept apart. */
+  readonly #tenant: string | undefined;
   #pipeline: Pipeline;
   #calls = 0;
   /** How often the weights changed: an identity names the weights as they were at first. */
@@ -36,8 +38,11 @@ export class ModelRecord implements ProxyBehaviour {
     this.#parts = parts;
     this.#detection = adapter;
     this.#model = model;
-    this.#identity = options.identity;
-    if (options.identity !== undefined) parts.cache.identify(this.modelId, options.identity);
+    // Without one a model is answered from memory alone, as it is meant to be where only the others may be kept.
+    const staysInMemory = options.config.privacy.mode !== parts.config.privacy.mode;
+    this.#identity = staysInMemory ? undefined : options.identity;
+    this.#tenant = options.config.privacy.cacheTenantIsolation ? parts.tenant : undefined;
+    if (this.#identity !== undefined) parts.cache.identify(this.modelId, this.#identity);
     this.entryPoints = entryPoints;
     const decision = parts.optimizer.decide({
       modelId: this.modelId,
@@ -187,6 +192,7 @@ export class ModelRecord implements ProxyBehaviour {
       modelId: this.modelId,
       identity: this.#identity !== undefined && this.#mutations > 0 ? undefined : this.#identity,
       adapter,
+      cacheTenant: this.#tenant === undefined ? 'default' : (options.tenant ?? this.#tenant),
       options,
       source: 'model',
       deadlineAt,

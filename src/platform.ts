@@ -1,9 +1,12 @@
 /** @module The seam: what the core asks of the place it runs in. Each folder in platforms/ implements it. */
 
+import type { ByteStore } from './cache/byte-store.ts';
 import type { RequestContext } from './context.ts';
 import type { HostChannel, HostOptions } from './host/channel.ts';
 import type { ModelFiles, ReadOptions } from './host/model-files.ts';
 import type { ModelSource } from './host/model-sources.ts';
+import type { AuditStorage } from './privacy/audit-storage.ts';
+import type { Keyring, KeySource } from './privacy/keyring.ts';
 
 /** A value now or later: what can answer at once may. */
 export type MaybePromise<T> = T | Promise<T>;
@@ -56,6 +59,22 @@ export interface Platform {
   openHost(options: HostOptions): Promise<HostChannel>;
   /** Candidates, best first, with the device each would run on. */
   listBackends(): Promise<readonly BackendInfo[]>;
+  /**
+   * A store that outlives the process: a SQLite file in Node, an IndexedDB database in browsers. `name`: the file's path, the
+   * database's name; '' is the platform's own choice. Rejects with the reason where there can be none.
+   */
+  openStore(name: string): Promise<ByteStore>;
+  /**
+   * A store that several machines share: Redis, in Node. Opens also where it cannot be reached now. `timeoutMs`: longest for one
+   * answer. Rejects with the reason where there can be none.
+   */
+  openRemoteStore(url: string, timeoutMs: number): Promise<ByteStore>;
+  /** The master key; 'plaintext' is none, and checksums in place of secrecy. @throws KeyError where it cannot be had, or is no key */
+  openKeyring(source: KeySource | 'plaintext'): Promise<Keyring>;
+  /** Where the audit log is written: a folder in Node, an IndexedDB database in browsers. @throws ConfigError where it cannot be */
+  openAuditStorage(path: string): Promise<AuditStorage>;
+  /** Calls `finish` where the process or the page may be about to end. Disposing of the result calls it off. */
+  onEnding(finish: () => Promise<void>): Disposable;
   /** Runs `task` with `context` as the current one: through AsyncLocalStorage in Node, for the synchronous part in browsers. */
   runWithContext<T>(context: RequestContext, task: () => T): T;
   currentContext(): RequestContext | undefined;

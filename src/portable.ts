@@ -3,7 +3,7 @@
  * framework's inputs and outputs into, and back.
  */
 
-import { isTensorLike, Tensor, TENSOR_ARRAYS, tensorByteLength } from './tensor.ts';
+import { isTensorLike, Tensor, TENSOR_ARRAYS } from './tensor.ts';
 import type { TensorLike } from './tensor.ts';
 
 /** The typed arrays that models take and give. */
@@ -152,23 +152,6 @@ function define(target: Record<string, Portable>, key: string, value: Portable):
   if (key === '__proto__')
     Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
   else target[key] = value;
-}
-
-/** Bytes the value takes in memory, by estimate: data as it is, 16 for each object, number and key. */
-export function portableByteLength(value: Portable): number {
-  if (typeof value === 'string') return 16 + value.length * 2;
-  if (typeof value !== 'object' || value === null) return 16;
-  if (isTypedArray(value)) return 16 + value.byteLength;
-  if (isTensor(value)) return 32 + value.dims.length * 8 + tensorByteLength(value);
-  let bytes = 16;
-  if (Array.isArray(value)) {
-    for (const each of value as readonly Portable[]) bytes += portableByteLength(each);
-  } else {
-    for (const [key, each] of Object.entries(value as { readonly [key: string]: Portable })) {
-      bytes += 16 + key.length * 2 + portableByteLength(each);
-    }
-  }
-  return bytes;
 }
 
 /** The buffers under a value, each once: what a message may transfer. Shared memory is left out. */

@@ -52,6 +52,8 @@ export interface ModelWrapperParts {
   readonly profiler: InferenceProfiler;
   readonly optimizer: InferenceOptimizer;
   readonly calls: Emitter<CallEvent>;
+  /** Whose calls those are that name nobody. */
+  readonly tenant: string;
   /** The step that answers from the cache; loaded with the first model that has it. */
   readonly caching: () => Promise<Step>;
   /** Loaded with the first model that is batched. */
@@ -111,9 +113,26 @@ export class ModelWrapper {
 
   /** The configuration of a model: what is not given is the shared one's. @throws ConfigError naming the field. */
   configOf(given: WrapOptions['config']): InferenceConfig {
-    if (given instanceof InferenceConfig) return given;
     const { config } = this.#parts;
-    return given === undefined ? config : InferenceConfig.resolve({ options: given, file: { ...config } });
+    if (given === undefined) return config;
+    const own =
+      given instanceof InferenceConfig ? given : InferenceConfig.resolve({ options: given, file: { ...config } });
+    // Where it keeps less than the others, it is kept in memory; more than is opened for all it cannot have.
+    if (own.privacy.mode !== config.privacy.mode && own.privacy.mode !== 'ephemeral') {
+      throw new ConfigError(
+        'privacy.mode',
+        `The model asks for the privacy mode ${own.privacy.mode}, and its epochly was made with ${config.privacy.mode}. ` +
+          'Give the mode to createEpochly(), or in the environment.',
+      );
+    }
+    const { redactPatterns, redactBuiltIns } = config.privacy;
+    const isShared = (each: string): boolean => redactPatterns.includes(each) || redactBuiltIns.includes(each);
+    if (![...own.privacy.redactPatterns, ...own.privacy.redactBuiltIns].every(isShared))
+      throw new ConfigError(
+        'privacy.redact_patterns',
+        'What is redacted is the same for all models: give it to createEpochly().',
+      );
+    return own;
   }
 }
 

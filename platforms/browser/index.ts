@@ -5,6 +5,7 @@ import type { PlatformBindings } from '../../src/bind-platform.ts';
 import { browserPlatform } from './platform.ts';
 
 export * from '../../src/index.ts';
+export { importKeyring } from './keyring/open-keyring.ts';
 
 const bindings: PlatformBindings = bindPlatform(browserPlatform);
 
@@ -16,6 +17,12 @@ export const currentContext: PlatformBindings['currentContext'] = bindings.curre
 export const listBackends: PlatformBindings['listBackends'] = bindings.listBackends;
 /** Opens a model off the main thread, and wraps it. {@link PlatformBindings.load} says more. */
 export const load: PlatformBindings['load'] = bindings.load;
+/** Opens a place for an AuditChain. {@link PlatformBindings.openAuditStorage} says more. */
+export const openAuditStorage: PlatformBindings['openAuditStorage'] = bindings.openAuditStorage;
+/** The keyring of a master key. {@link PlatformBindings.openKeyring} says more. */
+export const openKeyring: PlatformBindings['openKeyring'] = bindings.openKeyring;
+/** Opens a store that outlives the process. {@link PlatformBindings.openStore} says more. */
+export const openStore: PlatformBindings['openStore'] = bindings.openStore;
 /** Adds an adapter to the epochly that `wrap` and `load` share. {@link PlatformBindings.registerAdapter} says more. */
 export const registerAdapter: PlatformBindings['registerAdapter'] = bindings.registerAdapter;
 /** Runs a task with a context as that of all calls made in it. {@link PlatformBindings.runWithContext} says more. */

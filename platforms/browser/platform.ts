@@ -3,6 +3,7 @@
 import { createSynchronousContext } from '../../src/context.ts';
 import { systemClock } from '../../src/clock.ts';
 import { sha256 } from '../../src/hash.ts';
+import { onEnding } from './on-ending.ts';
 import type { Platform } from '../../src/platform.ts';
 
 export const browserPlatform: Platform = {
@@ -14,6 +15,11 @@ export const browserPlatform: Platform = {
   // What only load() needs comes with it: chunks of their own for bundlers.
   readModel: async (source, options) => (await import('./read-model.ts')).readModel(source, options),
   openHost: async (options) => (await import('./host/open-host.ts')).openHost(options),
+  openStore: async (name) => (await import('./open-stores.ts')).openStore(name),
+  openRemoteStore: async () => (await import('./open-stores.ts')).openRemoteStore(),
+  openKeyring: async (source) => (await import('./open-stores.ts')).openAnyKeyring(source),
+  openAuditStorage: async (path) => (await import('./open-stores.ts')).openAuditStorage(path),
+  onEnding,
   listBackends: async () => (await import('./list-backends.ts')).listBackends(),
   ...createSynchronousContext(),
   waitUntil(work) {

@@ -8,6 +8,7 @@ import { digest } from './digest.ts';
 import { openHost } from './host/open-host.ts';
 import { listBackends } from './list-backends.ts';
 import { memory } from './memory.ts';
+import { onEnding } from './on-ending.ts';
 import { readModel } from './read-model.ts';
 
 export const nodePlatform: Platform = {
@@ -20,6 +21,12 @@ export const nodePlatform: Platform = {
   readModel,
   openHost,
   listBackends,
+  // What only persistent tiers need comes with them.
+  openStore: async (name) => (await import('./open-stores.ts')).openStore(name),
+  openRemoteStore: async (url, timeoutMs) => (await import('./open-stores.ts')).openRemoteStore(url, timeoutMs),
+  openKeyring: async (source) => (await import('./open-stores.ts')).openAnyKeyring(source),
+  openAuditStorage: async (path) => (await import('./audit/folder-audit-storage.ts')).openAuditFolder(path),
+  onEnding,
   runWithContext,
   currentContext,
   waitUntil(work) {

@@ -12,6 +12,10 @@ const unsupported = async (): Promise<never> => {
   );
 };
 
+const noStore = async (): Promise<never> => {
+  throw new UnsupportedOperationError('Nothing can be kept here: persistent caches need a browser or Node.');
+};
+
 export const webPlatform: Platform = {
   name: 'web',
   clock: systemClock,
@@ -20,6 +24,11 @@ export const webPlatform: Platform = {
   digest: sha256,
   readModel: unsupported,
   openHost: unsupported,
+  openStore: noStore,
+  openRemoteStore: noStore,
+  openKeyring: noStore,
+  openAuditStorage: noStore,
+  onEnding: () => ({ [Symbol.dispose]: () => undefined }),
   listBackends: async () => [],
   ...createSynchronousContext(),
   waitUntil(work) {

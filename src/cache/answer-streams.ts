@@ -1,7 +1,7 @@
 /** @module Answers that come in parts: kept once the last part has come, and given again as they came. */
 
 import type { InferenceCall } from '../call.ts';
-import { portableByteLength } from '../portable.ts';
+import { portableByteLength } from '../portable-size.ts';
 import type { Portable } from '../portable.ts';
 import { AnswerForm } from './inference-cache.ts';
 import type { CacheKey, CacheRefusalReason, InferenceCache } from './inference-cache.ts';

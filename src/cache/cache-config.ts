@@ -1,7 +1,12 @@
 /** @module The configuration of the cache. */
 
-/** Where answers may be kept. In 'ephemeral' mode nothing leaves this process's memory. */
-export type PrivacyMode = 'ephemeral' | 'persisted_encrypted' | 'hashes_only';
+export const PRIVACY_MODES = ['ephemeral', 'persisted_encrypted', 'hashes_only'] as const;
+
+/**
+ * Where answers may be kept. 'ephemeral': nothing leaves this process's memory. 'persisted_encrypted': sealed answers outlive it.
+ * 'hashes_only': only keyed hashes of questions and answers do, so that an answer which changed is noticed.
+ */
+export type PrivacyMode = (typeof PRIVACY_MODES)[number];
 
 /** How much is kept of what models answered, for how long, and where. */
 export interface CacheConfig {
@@ -13,14 +18,21 @@ export interface CacheConfig {
   readonly l1MaxBytes: number;
   /** Seconds for which an answer is served. Default 86,400 (a day). */
   readonly ttlSeconds: number;
-  /** Default 'ephemeral'. */
+  /** The same as `privacy.mode`: who gives one of them gives both. Default 'ephemeral'. */
   readonly privacyMode: PrivacyMode;
   /** Most bytes that L2 keeps. Default 1,073,741,824 (1 GiB). */
   readonly l2MaxBytes: number;
-  /** Where L2's file is; '' is no L2. Default ''. */
+  /**
+   * Where L2 is, in modes other than 'ephemeral': a file in Node, the name of a database in browsers. Default '': in Node
+   * `~/.epochly/answers.sqlite`, in browsers 'epochly'; but no L2 where `redisUrl` is given.
+   */
   readonly l2Path: string;
-  /** L3's Redis; '' is no L3. Default ''. */
+  /** L3's Redis, in modes other than 'ephemeral': `redis://` or `rediss://`. '' is no L3. Default ''. */
   readonly redisUrl: string;
+  /** Longest that a call waits for Redis, in milliseconds: afterwards it is not asked for a while. Default 250. */
+  readonly redisTimeoutMs: number;
+  /** Whether nodes that are asked the same at once wait for the first one's answer, through Redis. Default false. */
+  readonly crossNodeSingleFlight: boolean;
 }
 
 export const DEFAULT_CACHE_CONFIG: CacheConfig = {
@@ -32,4 +44,6 @@ export const DEFAULT_CACHE_CONFIG: CacheConfig = {
   l2MaxBytes: 1_073_741_824,
   l2Path: '',
   redisUrl: '',
+  redisTimeoutMs: 250,
+  crossNodeSingleFlight: false,
 };

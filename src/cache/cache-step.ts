@@ -8,6 +8,7 @@ import type { Portable } from '../portable.ts';
 import { AnswerForm } from './inference-cache.ts';
 import type { CacheKey, InferenceCache, KeptAnswer } from './inference-cache.ts';
 import { QuestionKeys } from './question-keys.ts';
+import { fingerprintOf, RepeatMonitor } from './repeat-monitor.ts';
 import type { CacheQuestion } from './question-keys.ts';
 import type { Looked } from './lower-tiers.ts';
 import { EpochlyError } from '../errors.ts';
@@ -39,11 +40,18 @@ type Next = (call: InferenceCall) => Promise<unknown>;
 export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Array) => MaybePromise<string>): Step {
   const keys = new QuestionKeys(cache, digest);
   const flights = new SingleFlight<Shared>();
+  const monitors = new WeakMap<object, RepeatMonitor>();
 
   return async function answerFromCache(call, next) {
     const refusal = call.adapter.cacheRefusal(call.model, call);
     if (refusal !== undefined) {
       cache.countRefusal(refusal);
+      return next(call);
+    }
+    let monitor = monitors.get(call.model);
+    if (monitor === undefined) monitors.set(call.model, (monitor = new RepeatMonitor()));
+    if (monitor.isBypassing && !isSample(monitor, cache, call)) {
+      cache.countRefusal('never_repeats');
       return next(call);
     }
     const found = keyOf(keys, call);
@@ -59,6 +67,7 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
 
     const entry = cache.read(key);
     if (entry !== undefined) {
+      monitor.record(true);
       call.source = 'l1';
       return decode(call, entry);
     }
@@ -85,6 +94,7 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
     // What cannot be copied cannot be shared: whoever came second asks the model itself.
     if (joined && kept === undefined) return next(call);
     call.source = joined ? 'shared' : shared.source;
+    monitor.record(call.source !== 'model');
     if (!shared.claimed) {
       shared.claimed = true;
       const { output } = shared;
@@ -118,6 +128,17 @@ async function answerOnce(
   } finally {
     below?.release?.();
   }
+}
+
+/**
+ * Whether to look for a question of a model whose questions were not seen to repeat. Those that persistent tiers keep always are:
+ * they are kept for a later time, whatever repeats now.
+ */
+function isSample(monitor: RepeatMonitor, cache: InferenceCache, call: InferenceCall): boolean {
+  if (call.identity !== undefined && cache.lower !== undefined) return true;
+  const inputs = call.adapter.encodeInputs(call.model, call);
+  // Those of a GPU take longer to be told apart than the sample is worth.
+  return monitor.shouldLook(inputs === undefined || inputs instanceof Promise ? 0 : fingerprintOf(inputs));
 }
 
 function look(cache: InferenceCache, key: CacheKey, signal: AbortSignal | undefined): MaybePromise<Looked | undefined> {
@@ -211,6 +232,6 @@ function isAsked(keys: QuestionKeys, key: CacheKey, call: InferenceCall): MaybeP
 }
 
 function question(call: InferenceCall, args: readonly Portable[]): CacheQuestion {
-  const { modelId, identity, entryPoint, options } = call;
-  return { modelId, identity, entryPoint, tenant: options.tenant, args };
+  const { modelId, identity, entryPoint, cacheTenant } = call;
+  return { modelId, identity, entryPoint, tenant: cacheTenant, args };
 }

@@ -3,7 +3,6 @@
 import type { CacheRefusal } from '../adapters/adapter.ts';
 import { sha256 } from '../hash.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
-import { copyPortable, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import { DEFAULT_CACHE_CONFIG } from './cache-config.ts';
 import type { CacheConfig } from './cache-config.ts';
@@ -50,7 +49,7 @@ export interface CacheStats extends LowerTierStats {
 
 /** Whose answers they are. */
 export interface CacheScope {
-  /** Tenants never see each other's answers. Default 'default'. */
+  /** Tenants never see each other's answers. Default: the cache's own, which is 'default' unless one was given. */
   readonly tenant?: string | undefined;
 }
 
@@ -80,7 +79,14 @@ export interface InferenceCacheOptions {
   readonly clock?: Pick<Clock, 'now'> | undefined;
   /** SHA-256 as hexadecimal digits. Default: by web standards, which is later for what is long. */
   readonly digest?: ((bytes: Uint8Array) => MaybePromise<string>) | undefined;
+  /** Whose answers `get` and `put` mean where nobody is named. Default 'default'. */
+  readonly tenant?: string | undefined;
+  /** Told of each invalidation that somebody asked for here. */
+  readonly onInvalidated?: ((what: CacheInvalidation) => void) | undefined;
 }
+
+/** What somebody asked to be forgotten. */
+export type CacheInvalidation = { readonly modelId: number } | { readonly tenant: string };
 
 /**
  * The cache of a model's answers. Keys are an injective encoding of the question, or SHA-256 over it where it is long, so
@@ -89,6 +95,8 @@ export interface InferenceCacheOptions {
 export class InferenceCache {
   readonly #l1: L1Cache;
   readonly #digest: (bytes: Uint8Array) => MaybePromise<string>;
+  readonly #tenant: string;
+  readonly #onInvalidated: InferenceCacheOptions['onInvalidated'];
   #keys: QuestionKeys | undefined;
   /** How often each scope was invalidated. */
   readonly #stamps = new Map<string, number>();
@@ -103,9 +111,12 @@ export class InferenceCache {
   #puts = 0;
   #invalidations = 0;
 
-  constructor({ config, clock = performance, digest = sha256 }: InferenceCacheOptions = {}) {
+  constructor(options: InferenceCacheOptions = {}) {
+    const { config, clock = performance, digest = sha256, tenant = 'default', onInvalidated } = options;
     const { l1Size, l1MaxBytes, ttlSeconds } = { ...DEFAULT_CACHE_CONFIG, ...config };
     this.#digest = digest;
+    this.#tenant = tenant;
+    this.#onInvalidated = onInvalidated;
     this.#l1 = new L1Cache({ maxEntries: l1Size, maxBytes: l1MaxBytes, ttlMs: ttlSeconds * 1000, clock });
   }
 
@@ -115,15 +126,19 @@ export class InferenceCache {
    * @throws TypeError for inputs that are no plain data.
    */
   async get(modelId: number, inputs: Portable, { tenant }: CacheScope = {}): Promise<Portable | undefined> {
-    const kept = this.read(await this.#keyOf(modelId, inputs, tenant));
-    return kept === undefined ? undefined : copyPortable(kept[1]);
+    const { keyOf, copy } = await this.#plainly();
+    const kept = this.read(await keyOf(modelId, inputs, tenant));
+    return kept && copy(kept[1]);
   }
 
-  /** Keeps a copy of the answer. @throws TypeError for inputs or outputs that are no plain data. */
+  /**
+   * Keeps a copy of the answer. Neither inputs nor outputs may be changed before it resolves.
+   * @throws TypeError for inputs or outputs that are no plain data.
+   */
   async put(modelId: number, inputs: Portable, outputs: Portable, { tenant }: CacheScope = {}): Promise<void> {
-    requirePlain(outputs);
-    const kept: KeptAnswer = [AnswerForm.WHOLE, copyPortable(outputs)];
-    this.write(await this.#keyOf(modelId, inputs, tenant), kept);
+    const { keyOf, copy } = await this.#plainly();
+    const kept: KeptAnswer = [AnswerForm.WHOLE, copy(outputs)];
+    this.write(await keyOf(modelId, inputs, tenant), kept);
   }
 
   /**
@@ -132,6 +147,7 @@ export class InferenceCache {
    */
   invalidateModel(modelId: number): MaybePromise<void> {
     this.#invalidations++;
+    this.#onInvalidated?.({ modelId });
     this.#drop(scopeOf(modelId, undefined));
     const identity = this.#identities.get(modelId);
     if (identity === undefined) return;
@@ -142,8 +158,17 @@ export class InferenceCache {
   /** Forgets all answers given to a tenant, also those that are being computed now, and its keys in persistent tiers. */
   invalidateTenant(tenant: string): MaybePromise<void> {
     this.#invalidations++;
+    this.#onInvalidated?.({ tenant });
     this.dropTenant(tenant);
     return this.#below((lower) => lower.forgetTenant(tenant));
+  }
+
+  /**
+   * Resolves once all answers so far are written in persistent tiers, which otherwise happens a little later: for whoever is
+   * stopped between requests, as functions in a cloud are.
+   */
+  flush(): MaybePromise<void> {
+    return this.#below((lower) => lower.flush());
   }
 
   getStats(): CacheStats {
@@ -166,9 +191,18 @@ export class InferenceCache {
     };
   }
 
-  /** @internal The tiers below, which may still be being opened: questions that need them wait for that. */
-  attach(lower: Promise<LowerTiers | undefined>): void {
-    this.#lower = lower.then((opened) => (this.#lower = opened));
+  /**
+   * @internal The tiers below, which may still be being opened: questions that need them wait for that, and fail where it
+   * fails. Undefined: there are none any more.
+   */
+  attach(lower: Promise<LowerTiers | undefined> | undefined): void {
+    this.#lower = lower;
+    lower?.then(
+      (opened) => {
+        if (this.#lower === lower) this.#lower = opened;
+      },
+      () => undefined,
+    );
   }
 
   /** @internal Most bytes that L1 keeps: what is larger is no answer to collect. */
@@ -204,6 +238,12 @@ export class InferenceCache {
     this.#l1.deleteTenant(tenant);
   }
 
+  /** @internal Forgets all that is in memory: what was invalidated elsewhere may have been missed. */
+  dropAll(): void {
+    this.#tenantStamps++;
+    this.#l1.clear();
+  }
+
   /** @internal A model is garbage: nothing is remembered of it but what is kept by its identity, for the next of the same. */
   forgetModel(modelId: number): void {
     const scope = scopeOf(modelId, undefined);
@@ -222,11 +262,14 @@ export class InferenceCache {
 
   /** Keeps an answer, which must not be changed any more, here and in the tiers below. */
   write(key: CacheKey, kept: KeptAnswer): void {
-    if (!this.fill(key, kept)) return;
-    void this.#below((lower) => {
+    // Without an identity nothing is kept below.
+    if (!this.fill(key, kept) || key.identity === undefined) return;
+    const below = this.#below((lower) => {
       const refusal = lower.write(key, kept);
       if (refusal !== undefined) this.countRefusal(refusal);
     });
+    // Whoever looked for the answer was told that the tiers could not be opened.
+    if (below instanceof Promise) below.catch(() => undefined);
   }
 
   /** Keeps an answer here that came from below, for as long as it may still be served. False where it is outdated. */
@@ -250,11 +293,18 @@ export class InferenceCache {
     this.#shared++;
   }
 
-  async #keyOf(modelId: number, inputs: Portable, tenant: string | undefined): Promise<CacheKey> {
-    requirePlain(inputs);
-    const { QuestionKeys } = await import('./question-keys.ts');
-    this.#keys ??= new QuestionKeys(this, this.#digest);
-    return this.#keys.keyOf({ modelId, entryPoint: '', tenant, args: [inputs] });
+  /** What only those need who ask it directly. */
+  async #plainly(): Promise<{
+    readonly keyOf: (modelId: number, inputs: Portable, tenant: string | undefined) => MaybePromise<CacheKey>;
+    readonly copy: (value: Portable) => Portable;
+  }> {
+    const { plain, plainCopy, QuestionKeys } = await import('./question-keys.ts');
+    const keys = (this.#keys ??= new QuestionKeys(this, this.#digest));
+    return {
+      keyOf: (modelId, inputs, tenant = this.#tenant) =>
+        keys.keyOf({ modelId, entryPoint: '', tenant, args: [plain(inputs)] }),
+      copy: plainCopy,
+    };
   }
 
   #below(task: (lower: LowerTiers) => MaybePromise<void>): MaybePromise<void> {
@@ -279,9 +329,4 @@ export class InferenceCache {
 /** What entries are kept for and forgotten with: an identity, or a model without one. */
 function scopeOf(modelId: number, identity: string | undefined): string {
   return identity === undefined ? `#${modelId}` : `=${identity}`;
-}
-
-function requirePlain(value: Portable): void {
-  if (isPortable(value)) return;
-  throw new TypeError('The cache takes plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.');
 }

@@ -1,7 +1,7 @@
 /** @module The first tier: answers in this process's memory, bounded by entries, bytes and age. */
 
 import type { Clock } from '../platform.ts';
-import { portableByteLength } from '../portable.ts';
+import { portableByteLength } from '../portable-size.ts';
 import type { Portable } from '../portable.ts';
 
 export interface L1Options {
@@ -133,6 +133,12 @@ export class L1Cache {
   /** Forgets the remembered keys as well, for a key may be a question. Scans no entry where the tenant has none. */
   deleteTenant(tenant: string): void {
     this.#deleteGroup('tenant', tenant);
+    this.#remembered.clear();
+  }
+
+  /** Deletes all entries, and forgets the remembered keys. */
+  clear(): void {
+    for (const entry of this.#entries.values()) this.#delete(entry);
     this.#remembered.clear();
   }
 

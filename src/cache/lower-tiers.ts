@@ -39,6 +39,8 @@ export interface LowerTiersOptions {
   /** SHA-256 as hexadecimal digits. */
   readonly digest: (bytes: Uint8Array) => MaybePromise<string>;
   readonly ttlMs: number;
+  /** The tiers keep hashes of answers, which must be of nothing but the answers. Default false. */
+  readonly hashesOnly?: boolean | undefined;
   /** What is not kept: answers with something in them that must not be. Default: all are kept. */
   readonly isSecret?: ((value: Portable) => boolean) | undefined;
   /** Holds a question for one asker at a time, over tabs or nodes. Default: each asks the model for itself. */
@@ -51,6 +53,8 @@ const MAX_HOLD_MS = 10_000;
 
 export class LowerTiers {
   readonly #options: LowerTiersOptions;
+  /** Puts that the tiers have not taken yet. */
+  readonly #putting = new Set<Promise<unknown>>();
 
   constructor(options: LowerTiersOptions) {
     this.#options = options;
@@ -68,15 +72,15 @@ export class LowerTiers {
 
   /** Keeps an answer in all tiers, behind the call. Returns why it is not kept. */
   write(key: CacheKey, kept: KeptAnswer): 'redacted' | undefined {
-    const { isSecret, clock, ttlMs, tiers, waitUntil } = this.#options;
+    const { isSecret, clock, ttlMs, tiers, hashesOnly } = this.#options;
     if (key.identity === undefined) return undefined;
     if (isSecret?.(kept[1]) === true) return 'redacted';
-    const bytes = toBytes(kept, clock.epochNow() + ttlMs);
+    const bytes = hashesOnly === true ? encodePortable(kept) : toBytes(kept, clock.epochNow() + ttlMs);
     const written = chain(this.#nameOf(key), (name) => {
       const puts = tiers.map(({ tier }) => tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, ...scopeOf(key) }));
       return puts.some((put) => put instanceof Promise) ? Promise.all(puts).then(() => undefined) : undefined;
     });
-    if (written instanceof Promise) waitUntil(written);
+    if (written instanceof Promise) this.#keep(written);
     return undefined;
   }
 
@@ -93,8 +97,16 @@ export class LowerTiers {
   }
 
   /** Writes what is not yet written. */
-  close(): Promise<void> {
-    return this.#each((tier) => tier.close());
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#putting);
+    await this.#each((tier) => tier.flush?.());
+  }
+
+  #keep(put: Promise<unknown>): void {
+    this.#putting.add(put);
+    const done = (): void => void this.#putting.delete(put);
+    put.then(done, done);
+    this.#options.waitUntil(put);
   }
 
   async #each(task: (tier: CacheTier) => MaybePromise<void> | undefined): Promise<void> {
@@ -110,7 +122,7 @@ export class LowerTiers {
       if (found === undefined) return this.#search(name, key, from + 1);
       for (const { tier } of tiers.slice(0, from)) {
         const put = tier.put(name, bytes as Uint8Array, { ttlSeconds: found.ttlMs / 1000, ...scopeOf(key) });
-        if (put instanceof Promise) this.#options.waitUntil(put);
+        if (put instanceof Promise) this.#keep(put);
       }
       return { found };
     });
@@ -150,14 +162,10 @@ export class LowerTiers {
     }
     const looked = await this.#search(name, key, 0);
     // Whoever comes next is to find the answer: it is first written.
-    const release = (): void => waitUntil(this.#flush().finally(() => held[Symbol.dispose]()));
+    const release = (): void => waitUntil(this.flush().finally(() => held[Symbol.dispose]()));
     if (looked.found === undefined) return { release };
     held[Symbol.dispose]();
     return looked;
-  }
-
-  #flush(): Promise<void> {
-    return this.#each((tier) => tier.flush?.());
   }
 
   /** SHA-256 over the question, which is in the key where it is short. */

@@ -2,6 +2,7 @@
 
 import { PortableWriter } from '../codec.ts';
 import type { MaybePromise } from '../platform.ts';
+import { copyPortable, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { CacheKey, InferenceCache } from './inference-cache.ts';
 
@@ -61,6 +62,17 @@ export class QuestionKeys {
       .write(args)
       .bytes();
   }
+}
+
+/** The value itself. @throws TypeError where it is no plain data */
+export function plain(value: Portable): Portable {
+  if (isPortable(value)) return value;
+  throw new TypeError('The cache takes plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.');
+}
+
+/** A deep copy. @throws TypeError for what is no plain data */
+export function plainCopy(value: Portable): Portable {
+  return copyPortable(plain(value));
 }
 
 /** Bytes as a string, one to a character, behind a character that no hash in hexadecimal begins with. */

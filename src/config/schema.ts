@@ -1,6 +1,6 @@
 /** @module Every field of the configuration: its kind, its range, its default. All else follows from this table. */
 
-import { DEFAULT_CACHE_CONFIG } from '../cache/cache-config.ts';
+import { DEFAULT_CACHE_CONFIG, PRIVACY_MODES } from '../cache/cache-config.ts';
 
 /** What a field holds, and what it may be. */
 export type FieldSpec =
@@ -18,8 +18,6 @@ const numeric =
   (initial: number, min: number, max: number = Number.MAX_VALUE): FieldSpec => ({ kind, initial, min, max });
 const integer = numeric('integer');
 const number = numeric('number');
-
-const PRIVACY_MODES = ['ephemeral', 'persisted_encrypted', 'hashes_only'];
 
 /** The frameworks of the adapters that come with the package; 'hosted' is what load() opens. */
 export const BUILT_IN_FRAMEWORKS: readonly string[] = ['onnxruntime', 'tfjs', 'transformers', 'hosted'];
@@ -56,15 +54,22 @@ export const SECTIONS: Readonly<Record<SectionName, SectionSpec>> = {
     l2MaxBytes: integer(DEFAULT_CACHE_CONFIG.l2MaxBytes, 1),
     l2Path: text(DEFAULT_CACHE_CONFIG.l2Path),
     redisUrl: text(DEFAULT_CACHE_CONFIG.redisUrl),
+    redisTimeoutMs: number(DEFAULT_CACHE_CONFIG.redisTimeoutMs, 1),
+    crossNodeSingleFlight: flag(DEFAULT_CACHE_CONFIG.crossNodeSingleFlight),
   },
   privacy: {
     mode: text('ephemeral', PRIVACY_MODES),
     encryptAtRest: flag(true),
+    allowPlaintextAtRest: flag(false),
     encryptionKeySource: text('env', ['env', 'file', 'hsm', 'browser']),
+    encryptionKeyPath: text(''),
+    createEncryptionKey: flag(false),
     redactPatterns: { kind: 'strings', initial: [] },
+    redactBuiltIns: { kind: 'strings', initial: [] },
     cacheTenantIsolation: flag(true),
     auditLogEnabled: flag(true),
     auditLogPath: text('~/.epochly/audit/'),
+    strictChecks: flag(false),
   },
   safety: {
     sampleRate: number(0.01, 0, 1),

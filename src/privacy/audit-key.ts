@@ -4,7 +4,7 @@ import { ConfigError } from '../errors.ts';
 import type { AuditStorage } from './audit-storage.ts';
 import type { DataKey, Keyring } from './keyring.ts';
 
-/** What it is kept as: the id of the keyring that wrapped it, 16 hexadecimal digits, and what that gave. */
+/** What it is kept as: the id of the keyring that wrapped it, filled up to 16 characters, and what that gave. */
 const NAME = 'key';
 const ID_LENGTH = 16;
 const encoder = new TextEncoder();
@@ -43,12 +43,12 @@ async function makeKey(storage: AuditStorage, keyring: Keyring): Promise<Uint8Ar
 }
 
 function split(kept: Uint8Array): { readonly id: string; readonly wrapped: Uint8Array } {
-  return { id: String.fromCharCode(...kept.subarray(0, ID_LENGTH)), wrapped: kept.slice(ID_LENGTH) };
+  return { id: String.fromCharCode(...kept.subarray(0, ID_LENGTH)).trimEnd(), wrapped: kept.slice(ID_LENGTH) };
 }
 
 function join(id: string, wrapped: Uint8Array): Uint8Array {
   const kept = new Uint8Array(ID_LENGTH + wrapped.length);
-  kept.set(encoder.encode(id));
+  kept.set(encoder.encode(id.padEnd(ID_LENGTH)));
   kept.set(wrapped, ID_LENGTH);
   return kept;
 }

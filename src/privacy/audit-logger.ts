@@ -50,7 +50,7 @@ export class AuditLogger {
   readonly #redactor: AuditLoggerOptions['redactor'];
   readonly #errors = new Emitter<{ readonly error: unknown }>();
   #sink: AuditSink | undefined;
-  readonly #verify: AuditSink['verify'];
+  #verify: AuditSink['verify'];
   /** A ring once it is full: then the oldest is at #begin. */
   readonly #entries: AuditEntry[] = [];
   #begin = 0;
@@ -65,9 +65,17 @@ export class AuditLogger {
     this.#maxEntries = maxEntries;
     this.#clock = clock;
     this.#redactor = redactor;
+    if (sink !== undefined) this.attach(sink);
+  }
+
+  /** Writes to this sink from now on, and to begin with what is in memory. @throws UnsupportedOperationError where there is one. */
+  attach(sink: AuditSink): void {
+    if (this.#verify !== undefined || this.#sink !== undefined)
+      throw new UnsupportedOperationError('This audit log is written to a place already.');
     this.#sink = sink;
-    this.#verify = sink?.verify?.bind(sink);
-    sink?.onError?.((error) => this.#failed(error));
+    this.#verify = sink.verify?.bind(sink);
+    sink.onError?.((error) => this.#failed(error));
+    for (const entry of this.getEntries()) this.#write(entry);
   }
 
   /** Entries in memory. */

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { flushOnHide } from '../../platforms/browser/audit/flush-on-hide.ts';
+import { onEnding } from '../../platforms/browser/on-ending.ts';
 import { MemoryStore } from '../../src/cache/memory-store.ts';
 import { AuditChain } from '../../src/privacy/audit-chain.ts';
 import { AuditLogger } from '../../src/privacy/audit-logger.ts';
@@ -54,7 +54,7 @@ test('the audit log is written and verified with keys that no script can read', 
 test('what waits is written when the page is hidden or left, until that is ended', () => {
   const log = { flush: vi.fn(() => Promise.reject(new Error('full'))) };
   const visibility = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('visible');
-  const flushing = flushOnHide(log);
+  const flushing = onEnding(() => log.flush());
   document.dispatchEvent(new Event('visibilitychange'));
   expect(log.flush).not.toHaveBeenCalled();
   visibility.mockReturnValue('hidden');

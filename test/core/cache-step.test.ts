@@ -22,6 +22,7 @@ function setUp({
     identity: undefined,
     entryPoint: '',
     adapter,
+    cacheTenant: 'default',
     options: {},
     source: 'model',
     deadlineAt: undefined,
@@ -46,7 +47,7 @@ test('an equal call is answered from the cache, with a copy', async () => {
 });
 
 test.each<[string, Partial<InferenceCall>]>([
-  ['another tenant', { options: { tenant: 'other' } }],
+  ['another tenant', { cacheTenant: 'other' }],
   ['another model', { modelId: 2 }],
   ['another entry point', { entryPoint: 'generate' }],
   ['another identity', { identity: 'other' }],
@@ -259,17 +260,17 @@ test.each<[string, unknown]>([
 
 test('a tenant that is invalidated asks anew, and nobody else', async () => {
   const { ask, call, run, cache } = setUp();
-  for (const tenant of ['a', 'b']) await ask(call([1], { options: { tenant } }));
+  for (const tenant of ['a', 'b']) await ask(call([1], { cacheTenant: tenant }));
   let answer: (value: unknown) => void = () => undefined;
   run.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
-  const old = ask(call([2], { options: { tenant: 'a' } }));
+  const old = ask(call([2], { cacheTenant: 'a' }));
   await cache.invalidateTenant('a');
   answer('of before');
   await expect(old).resolves.toBe('of before');
   run.mockClear();
-  await ask(call([1], { options: { tenant: 'b' } }));
+  await ask(call([1], { cacheTenant: 'b' }));
   expect(run).not.toHaveBeenCalled();
-  for (const input of [1, 2]) await ask(call([input], { options: { tenant: 'a' } }));
+  for (const input of [1, 2]) await ask(call([input], { cacheTenant: 'a' }));
   expect(run).toHaveBeenCalledTimes(2);
 });
 

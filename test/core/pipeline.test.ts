@@ -15,6 +15,7 @@ test('steps run in order around the model', async () => {
       return output;
     };
   const call = {
+    cacheTenant: 'a',
     options: { tenant: 'a' },
     invoke: async (options) => options,
   } as Partial<InferenceCall> as InferenceCall;

@@ -1,13 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  copyPortable,
-  isPortable,
-  messagePortable,
-  portableBuffers,
-  portableByteLength,
-  reviveTensors,
-} from '../../src/portable.ts';
+import { copyPortable, isPortable, messagePortable, portableBuffers, reviveTensors } from '../../src/portable.ts';
+import { portableByteLength } from '../../src/portable-size.ts';
 import type { Portable } from '../../src/portable.ts';
 import { decodePortable, encodePortable } from '../../src/codec.ts';
 import { Tensor, tensor } from '../../src/tensor.ts';

@@ -4,11 +4,11 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { ConfigError } from '../../../src/errors.ts';
 import { FileGoneError } from '../../../src/privacy/audit-storage.ts';
 import type { AuditStorage } from '../../../src/privacy/audit-storage.ts';
+import { expandHome } from '../expand-home.ts';
 
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
@@ -20,7 +20,7 @@ const FOLDER_MODE = 0o700;
  * @throws ConfigError where the folder cannot be made or written to.
  */
 export async function openAuditFolder(path: string): Promise<AuditStorage> {
-  const folder = resolve(path.replace(/^~(?=$|[\\/])/, homedir()));
+  const folder = expandHome(path);
   const probe = join(folder, `.${randomUUID()}.tmp`);
   try {
     await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
