@@ -42,6 +42,8 @@ interface Opened {
   readonly name: NamedTier['name'];
   readonly store: ByteStore;
   readonly tier: OpenTier;
+  /** Resolves once it is told what others invalidate, where the store can tell, or after Redis's time-out. */
+  readonly isHeard: Promise<void>;
 }
 
 /**
@@ -89,7 +91,9 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
       });
     }
   }
-  await Promise.all(opened.map(({ name, store }) => hearOf(name, store)));
+  await Promise.all(opened.map(({ isHeard }) => isHeard));
+  // Something may have been missed from now on: whatever it was, nothing of before is served.
+  for (const { store } of opened) store.onAnnounced?.((message) => message === '' && cache.dropAll());
   const [first] = opened;
   const holding = crossNodeSingleFlight ? opened.at(-1) : first?.name === 'l2' ? first : undefined;
   return {
@@ -129,6 +133,7 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
       audit({ operation: 'tier_opened', modelId: '', result: 'unavailable', details: { tier: name, reason } });
       return undefined;
     }
+    const isHeard = name === 'l2' ? Promise.resolve() : heard(store, platform, redisTimeoutMs);
     const maxBytes = name === 'l2' ? config.cache.l2MaxBytes : undefined;
     const tierOptions = { store, keyring, previousKeyrings, clock, ttlSeconds, maxBytes };
     const Tier = hashesOnly ? HashesOnlyTier : name === 'l2' ? L2Cache : L3Cache;
@@ -141,24 +146,7 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
       throw error;
     }
     audit({ operation: 'tier_opened', modelId: '', result: 'opened', details: { tier: name, key: keyring.id } });
-    return { name, store, tier };
-  }
-
-  /** Drops what is in memory where an invalidation may have been missed. */
-  async function hearOf(name: NamedTier['name'], store: ByteStore): Promise<void> {
-    let timer: Disposable | undefined;
-    const begun = new Promise<void>((resolve) => {
-      store.onAnnounced?.((message) => {
-        if (message !== '') return;
-        cache.dropAll();
-        resolve();
-      });
-      // A server says so first of all, once it tells anything: what is answered before that would be dropped as well.
-      if (name === 'l2') resolve();
-      else timer = clock.after(redisTimeoutMs, resolve, true);
-    });
-    await begun;
-    timer?.[Symbol.dispose]();
+    return { name, store, tier, isHeard };
   }
 
   async function openKeys(tier: OpenTier, store: ByteStore, name: string): Promise<void> {
@@ -176,4 +164,17 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
       await tier.open();
     }
   }
+}
+
+/** A server's store says so with an empty announcement: answers of before would be dropped with it. */
+function heard(store: ByteStore, { clock }: Platform, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const subscription = store.onAnnounced?.((message) => message === '' && end());
+    const timer = clock.after(timeoutMs, () => end(), true);
+    const end = (): void => {
+      timer[Symbol.dispose]();
+      subscription?.[Symbol.dispose]();
+      resolve();
+    };
+  });
 }
