@@ -64,8 +64,8 @@ export interface PrivacyConfig {
   /** Default true. */
   readonly auditLogEnabled: boolean;
   /**
-   * In modes other than 'ephemeral', the folder of the audit log; in browsers, the name of its database begins so. '' keeps it in
-   * memory. Default '~/.epochly/audit/'.
+   * In modes other than 'ephemeral', the folder of the audit log, in browsers its database. '' keeps it in memory. Default
+   * '~/.epochly/audit/', in browsers 'epochly-audit'.
    */
   readonly auditLogPath: string;
   /** Whether nothing starts unless all of `SecurityValidator.runAllChecks` pass. Default false: what fails is written to the console. */

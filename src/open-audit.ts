@@ -7,7 +7,7 @@ import { AuditChain } from './privacy/audit-chain.ts';
 import { openAuditKey, rewrapAuditKey } from './privacy/audit-key.ts';
 import type { AuditSink } from './privacy/audit-logger.ts';
 import type { AuditStorage } from './privacy/audit-storage.ts';
-import type { Keyring } from './privacy/keyring.ts';
+import type { DataKey, Keyring } from './privacy/keyring.ts';
 
 /** A page's log is nobody's to look after: the oldest of its files go. */
 const MAX_FILES_IN_BROWSERS = 32;
@@ -28,7 +28,7 @@ export async function openAudit(
   const storage = await platform.openAuditStorage(config.privacy.auditLogPath);
   try {
     for (const previous of previousKeyrings) await rewrapWherePossible(storage, previous, keyring);
-    const key = await openAuditKey(storage, keyring);
+    const key = await openKey(platform, storage, keyring);
     const maxFiles = platform.name === 'browser' ? MAX_FILES_IN_BROWSERS : undefined;
     return {
       sink: new AuditChain({ storage, key, clock: platform.clock, maxFiles }),
@@ -37,6 +37,18 @@ export async function openAudit(
   } catch (error) {
     await storage.close();
     throw error;
+  }
+}
+
+async function openKey(platform: Platform, storage: AuditStorage, keyring: Keyring): Promise<DataKey> {
+  try {
+    return await openAuditKey(storage, keyring);
+  } catch (error) {
+    // A browser makes its master key itself: where that is gone, nobody can verify what was logged before.
+    if (platform.name !== 'browser' || !EpochlyError.isInstance(error, 'CONFIG')) throw error;
+    console.warn('epochly: the browser lost the master key of the audit log, which is begun anew.');
+    for (const name of await storage.list()) await storage.remove(name);
+    return openAuditKey(storage, keyring);
   }
 }
 

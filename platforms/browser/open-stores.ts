@@ -37,11 +37,14 @@ export async function openAnyKeyring(source: KeySource | 'plaintext'): Promise<K
   }
 }
 
+/** What the configuration says where nothing was said, which is no name of a database. */
+const DEFAULT_AUDIT_PATH = '~/.epochly/audit/';
+
 /** The log in a database of its own, whose name is the path: the cache may be cleared, and the log stays. */
 export async function openAuditStorage(path: string): Promise<AuditStorage> {
   let store: ByteStore;
   try {
-    store = await openIndexedDbStore(`epochly audit ${path}`);
+    store = await openIndexedDbStore(path === DEFAULT_AUDIT_PATH ? 'epochly-audit' : path);
   } catch (cause) {
     const reason = (cause as Error).message;
     throw new ConfigError('privacy.audit_log_path', `The audit log cannot be kept in this browser: ${reason}`, {

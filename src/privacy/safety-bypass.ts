@@ -18,22 +18,15 @@ export function findBypasses(
   const critical = (message: string): void => void findings.push({ severity: 'critical', message });
   const warning = (message: string): void => void findings.push({ severity: 'warning', message });
   const level = enabled ? maxLevel : 0;
-  const mode = privacy?.mode ?? 'ephemeral';
-  const cacheMode = cache?.privacyMode ?? mode;
+  const mode = privacy?.mode ?? cache?.privacyMode ?? 'ephemeral';
 
   if (privacy?.cacheTenantIsolation === false)
     critical('privacy.cacheTenantIsolation is off: one tenant may be given the answer to another. Turn it on.');
-  if (privacy?.encryptAtRest === false && (mode !== 'ephemeral' || cacheMode !== 'ephemeral'))
+  if (privacy?.encryptAtRest === false && mode !== 'ephemeral')
     critical(
       'privacy.encryptAtRest is off: whoever can write to the store can put an answer there that is then served. Turn it on.',
     );
-  if (mode === 'ephemeral' && cacheMode !== 'ephemeral')
-    critical(`cache.privacyMode is ${cacheMode} while privacy.mode is ephemeral. Set both to what is meant.`);
-  if (
-    mode === 'ephemeral' &&
-    cacheMode === 'ephemeral' &&
-    ((cache?.l2Path ?? '') !== '' || (cache?.redisUrl ?? '') !== '')
-  )
+  if (mode === 'ephemeral' && ((cache?.l2Path ?? '') !== '' || (cache?.redisUrl ?? '') !== ''))
     warning('cache.l2Path or cache.redisUrl names a store that the mode ephemeral does not use.');
 
   const tolerance = compilation?.tolerance ?? 0;

@@ -2,9 +2,11 @@ import { describe, expect, test, vi } from 'vitest';
 import { callableAdapter } from '../../src/adapters/callable.ts';
 import { createCacheStep } from '../../src/cache/cache-step.ts';
 import { InferenceCache } from '../../src/cache/inference-cache.ts';
+import { LowerTiers } from '../../src/cache/lower-tiers.ts';
 import { QuestionKeys } from '../../src/cache/question-keys.ts';
 import type { InferenceCall } from '../../src/call.ts';
 import { sha256Hex } from '../../src/sha256.ts';
+import { createFakeClock } from '../helpers/fake-clock.ts';
 
 const model = async (): Promise<unknown> => undefined;
 
@@ -312,5 +314,53 @@ test('it works on its own, with copies both ways', async () => {
     entries: 0,
     bytes: 0,
     invalidations: 1,
+  });
+});
+
+describe('questions that never repeat', () => {
+  test('go past the cache after a thousand of them, but for a sample, until one is seen to repeat', async () => {
+    const { ask, call, cache } = setUp();
+    for (let i = 0; i < 1024; i++) await ask(call([i]));
+    expect(cache.getStats().refused).toEqual({});
+    for (let i = 1024; i < 9216; i++) await ask(call([i]));
+    const { refused, misses } = cache.getStats();
+    expect(refused.never_repeats).toBeGreaterThan(7500);
+    expect(misses - 1024 + (refused.never_repeats as number)).toBe(8192);
+
+    // One question over and over has its turn within 8192.
+    for (let i = 0; i < 8192; i++) await ask(call(['again']));
+    const before = cache.getStats();
+    expect(before.hits).toBeGreaterThan(0);
+    await ask(call(['new']));
+    await ask(call(['new']));
+    expect(cache.getStats()).toMatchObject({ hits: before.hits + 1, refused: before.refused });
+  });
+
+  test('are all looked for where persistent tiers keep them for a later time', async () => {
+    const { ask, call, cache } = setUp();
+    cache.attach(
+      Promise.resolve(
+        new LowerTiers({
+          tiers: [],
+          clock: createFakeClock(),
+          digest: sha256Hex,
+          ttlMs: 1e6,
+          waitUntil: () => undefined,
+        }),
+      ),
+    );
+    await cache.lower;
+    for (let i = 0; i < 2048; i++) await ask(call([i], { identity: 'kept' }));
+    expect(cache.getStats()).toMatchObject({ misses: 2048, refused: {} });
+    for (let i = 0; i < 2048; i++) await ask(call([i]));
+    expect(cache.getStats().refused.never_repeats).toBeGreaterThan(1500);
+  });
+
+  test('are those of one model, and none where equal ones are asked at once', async () => {
+    const { ask, call, cache } = setUp();
+    for (let i = 0; i < 600; i++) await Promise.all([ask(call([i])), ask(call([i]))]);
+    const other = async (): Promise<unknown> => undefined;
+    for (let i = 0; i < 1000; i++) await ask(call([i], { model: other, modelId: 2 }));
+    expect(cache.getStats().refused).toEqual({});
   });
 });

@@ -128,7 +128,6 @@ describe('safety bypass resistance', () => {
     ['cacheTenantIsolation', { privacy: { cacheTenantIsolation: false } }],
     ['encryptAtRest', { privacy: { mode: 'persisted_encrypted', encryptAtRest: false } }],
     ['encryptAtRest', { privacy: { mode: 'hashes_only', encryptAtRest: false } }],
-    ['cache.privacyMode', { cache: { privacyMode: 'persisted_encrypted' }, privacy: { mode: 'ephemeral' } }],
     ['tolerance', { maxLevel: 3, compilation: { tolerance: 1 } }],
     ['sampleRate', { maxLevel: 3, safety: { sampleRate: 0 } }],
     ['validator', { maxLevel: 4 }],
