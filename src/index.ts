@@ -46,6 +46,7 @@ export type {
   CacheStats,
   InferenceCacheOptions,
 } from './cache/inference-cache.ts';
+export type { LowerTierStats, LowerTierUsage } from './cache/lower-tiers.ts';
 export { MemoryStore } from './cache/memory-store.ts';
 export { HashesOnlyTier } from './cache/sealed/hashes-only-tier.ts';
 export type { AnswerChange } from './cache/sealed/hashes-only-tier.ts';

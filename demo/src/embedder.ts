@@ -1,7 +1,7 @@
 /** The sentence encoder: one line of epochly, and its tokenizer. */
 
-import { load } from 'epochly';
 import type { Backend, LoadedModel, LoadProgress } from 'epochly';
+import { epochly } from './kept.ts';
 import { createTokenizer } from './tokenizer.ts';
 import type { Feeds } from './tokenizer.ts';
 
@@ -27,7 +27,7 @@ export async function openEmbedder(
   const [tokenizer, config] = await Promise.all(
     ['tokenizer.json', 'tokenizer_config.json'].map((name) => readJson(`${FOLDER}${name}`)),
   );
-  const model = await load(MODEL, { backend, onProgress, frameworkOptions: OPTIONS });
+  const model = await epochly.load(MODEL, { backend, onProgress, frameworkOptions: OPTIONS });
   const tokenize = createTokenizer(tokenizer as object, config as object);
   return {
     model,

@@ -1,11 +1,12 @@
 /** The demo page: a search by meaning, embedded in the browser as one types. */
 
-import { listBackends, sharedEpochly } from 'epochly';
+import { listBackends } from 'epochly';
 import type { Backend, CallEvent } from 'epochly';
 import { SENTENCES } from '../sentences.ts';
 import { openEmbedder } from './embedder.ts';
 import type { Embedder } from './embedder.ts';
 import { cosine, createProjection } from './geometry.ts';
+import { epochly, showKept } from './kept.ts';
 import { closeLoad, openLoad } from './load-panel.ts';
 import { byId } from './dom.ts';
 import { addCall, drawHeatMap, drawMap, drawResults } from './views.ts';
@@ -19,14 +20,16 @@ let project: ReturnType<typeof createProjection> | undefined;
 let typing = new AbortController();
 let inFlight = 0;
 
-sharedEpochly().onCall((event) => {
+epochly.onCall((event) => {
   addCall(kindOf(event), event.durationMs);
-  const { hits, misses, entries } = sharedEpochly().cache.getStats();
-  byId('cache').textContent = `${hits} hits, ${misses} misses, ${entries} answers kept`;
+  const { hits, misses, l2 } = epochly.cache.getStats();
+  const kept = l2?.hits ?? 0;
+  byId('cache').textContent = `${hits} from memory, ${kept} kept, ${misses - kept} by the model`;
 });
 
 function kindOf({ source, error }: CallEvent): Parameters<typeof addCall>[0] {
   if (source === undefined) return (error as Error | undefined)?.name === 'AbortError' ? 'left' : 'failed';
+  if (source === 'l2') return 'kept';
   return source === 'model' ? 'model' : 'cache';
 }
 
@@ -52,6 +55,7 @@ async function open(backend: Backend | 'auto'): Promise<void> {
     showBackend(embedder);
     await embedAll(embedder, progress);
     openLoad(embedder);
+    await showKept();
     input.disabled = false;
     status('Ready. Type anything.');
     await search(input.value);
@@ -97,6 +101,7 @@ async function search(text: string): Promise<void> {
     }));
     hits.sort((a, b) => b.similarity - a.similarity);
     show(vector, hits.slice(0, SHOWN));
+    await showKept();
   } catch (error) {
     if (!signal.aborted) {
       byId('error').hidden = false;

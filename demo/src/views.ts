@@ -107,7 +107,7 @@ function heatCell(value: number): HTMLTableCellElement {
   return cell;
 }
 
-export type CallKind = 'model' | 'cache' | 'left' | 'failed';
+export type CallKind = 'model' | 'cache' | 'kept' | 'left' | 'failed';
 
 const MAX_BARS = 48;
 
@@ -116,7 +116,13 @@ export function addCall(kind: CallKind, durationMs: number): void {
   const strip = byId('calls');
   const bar = document.createElement('li');
   bar.className = `call ${kind}`;
-  const words = { model: 'the model', cache: 'the cache', left: 'nobody: typed on', failed: 'nobody: failed' }[kind];
+  const words = {
+    model: 'the model',
+    cache: 'the cache in memory',
+    kept: 'what was kept',
+    left: 'nobody: typed on',
+    failed: 'nobody: failed',
+  }[kind];
   const text = `${durationMs.toFixed(durationMs < 1 ? 2 : 1)} ms, answered by ${words}`;
   bar.title = text;
   bar.style.setProperty('--height', `${Math.min(100, 12 + 24 * Math.log10(1 + durationMs * 10))}%`);

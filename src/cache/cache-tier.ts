@@ -2,6 +2,7 @@
 
 import type { EventSource } from '../events.ts';
 import type { MaybePromise } from '../platform.ts';
+import type { StoreUsage } from './byte-store.ts';
 
 /** Whose answer, and of which model: answers of one scope are never found in another. */
 export interface TierScope {
@@ -63,6 +64,8 @@ export interface CacheTier {
   /** Tells of models and tenants that other connections invalidated, so that what was kept of them elsewhere can be dropped. */
   readonly onInvalidated?: EventSource<TierInvalidation>;
   getStats(): TierStats;
+  /** What is kept, of all tenants and as far as it is written. May read through all of it. Absent where that cannot be told. */
+  usage?(): MaybePromise<StoreUsage>;
   /** Resolves once all that was put before is written. Absent where it is as soon as put() has resolved. */
   flush?(): MaybePromise<void>;
   /** Writes what is not yet written. Later reads are misses, later writes do nothing. */

@@ -8,7 +8,7 @@ import { DEFAULT_CACHE_CONFIG } from './cache-config.ts';
 import type { CacheConfig } from './cache-config.ts';
 import { L1Cache } from './l1-cache.ts';
 import type { L1Refusal } from './l1-cache.ts';
-import type { LowerTiers, LowerTierStats } from './lower-tiers.ts';
+import type { LowerTiers, LowerTierStats, LowerTierUsage } from './lower-tiers.ts';
 import type { QuestionKeys } from './question-keys.ts';
 
 /** Why an answer was not kept, or not looked for. */
@@ -169,6 +169,12 @@ export class InferenceCache {
    */
   flush(): MaybePromise<void> {
     return this.#below((lower) => lower.flush());
+  }
+
+  /** How much persistent tiers keep, of all models and tenants. May read through all of it: not for every call. */
+  async getUsage(): Promise<LowerTierUsage> {
+    const lower = await this.#lower;
+    return lower === undefined ? {} : lower.getUsage();
   }
 
   getStats(): CacheStats {

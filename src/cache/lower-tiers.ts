@@ -5,6 +5,7 @@ import { CodecError, decodePortable, encodePortable } from '../codec.ts';
 import { chain } from '../maybe-promise.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
+import type { StoreUsage } from './byte-store.ts';
 import type { CacheTier, TierScope, TierStats } from './cache-tier.ts';
 import type { CacheKey, KeptAnswer } from './inference-cache.ts';
 
@@ -18,6 +19,12 @@ export interface NamedTier {
 export interface LowerTierStats {
   readonly l2?: TierStats | undefined;
   readonly l3?: TierStats | undefined;
+}
+
+/** What the tiers below keep, all tenants' and as far as it is written; absent where there is none, or it cannot tell. */
+export interface LowerTierUsage {
+  readonly l2?: StoreUsage | undefined;
+  readonly l3?: StoreUsage | undefined;
 }
 
 /** What looking through the tiers came to. */
@@ -94,6 +101,12 @@ export class LowerTiers {
 
   getStats(): LowerTierStats {
     return Object.fromEntries(this.#options.tiers.map(({ name, tier }) => [name, tier.getStats()]));
+  }
+
+  /** Of the tiers that can tell. */
+  async getUsage(): Promise<LowerTierUsage> {
+    const usages = this.#options.tiers.map(async ({ name, tier }) => [name, await tier.usage?.()] as const);
+    return Object.fromEntries(await Promise.all(usages));
   }
 
   /** Writes what is not yet written. */

@@ -24,7 +24,7 @@ test('a repeated query is a hit', async ({ page }) => {
   await query(page).fill('money');
   await expect(results(page).first()).not.toContainText('melody');
   await query(page).fill('music');
-  await expect(page.locator('#cache')).toContainText('1 hits');
+  await expect(page.locator('#cache')).toContainText('1 from memory');
   await expect(page.locator('#calls .call').last()).toHaveClass(/cache/);
 });
 
