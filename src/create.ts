@@ -20,7 +20,7 @@ import { InferenceProfiler } from './metrics/profiler.ts';
 import { ModelWrapper } from './wrap.ts';
 import type { CallEvent, WrapOptions } from './wrap.ts';
 import { InferenceOptimizer } from './optimizer.ts';
-import type { Persistence } from './persistence.ts';
+import type { Persistence } from './persistence/open-persistence.ts';
 import type { BackendInfo, Platform } from './platform.ts';
 import type { AuditEvent, AuditLogger } from './privacy/audit-logger.ts';
 import type { Keyring, KeySource } from './privacy/keyring.ts';
@@ -125,7 +125,9 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   let auditing: Promise<AuditLogger> | undefined;
   const auditLog = async (): Promise<AuditLogger | undefined> => {
     if (!config.privacy.auditLogEnabled) return undefined;
-    auditing ??= import('./audit-log.ts').then(({ createAuditLog }) => createAuditLog(config, platform.clock));
+    auditing ??= import('./persistence/create-audit-log.ts').then(({ createAuditLog }) =>
+      createAuditLog(config, platform.clock),
+    );
     return auditing;
   };
   // What is wrong with it, ready() says.
@@ -141,7 +143,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   let persistence: Promise<Persistence> | undefined;
   let isAwaited = false;
   if (config.privacy.mode !== 'ephemeral') {
-    persistence = import('./persistence.ts').then(async ({ openPersistence }) =>
+    persistence = import('./persistence/open-persistence.ts').then(async ({ openPersistence }) =>
       openPersistence({
         platform,
         config,

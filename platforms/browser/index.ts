@@ -5,7 +5,6 @@ import type { PlatformBindings } from '../../src/bind-platform.ts';
 import { browserPlatform } from './platform.ts';
 
 export * from '../../src/index.ts';
-export { importKeyring } from './keyring/open-keyring.ts';
 
 const bindings: PlatformBindings = bindPlatform(browserPlatform);
 

@@ -6,7 +6,7 @@ import { KeyError } from '../../src/key-error.ts';
 import { StoredAuditStorage } from '../../src/privacy/audit-storage.ts';
 import type { AuditStorage } from '../../src/privacy/audit-storage.ts';
 import type { Keyring, KeySource } from '../../src/privacy/keyring.ts';
-import { openBrowserKeyring } from './keyring/open-keyring.ts';
+import { importKeyring, openBrowserKeyring } from './keyring/open-keyring.ts';
 import { plainKeyring } from './keyring/plain-keyring.ts';
 import { openIndexedDbStore } from './store/indexed-db-store.ts';
 
@@ -30,8 +30,10 @@ export async function openAnyKeyring(source: KeySource | 'plaintext'): Promise<K
       return openBrowserKeyring({ database: source.database });
     case 'env':
       return openBrowserKeyring();
+    case 'bytes':
+      return importKeyring(source.bytes);
     default:
-      throw new KeyError(`A key source '${source.kind}' is for Node. In browsers there is 'browser'.`, {
+      throw new KeyError(`A key source '${source.kind}' is for Node. In browsers there are 'browser' and 'bytes'.`, {
         reason: 'missing',
       });
   }

@@ -3,10 +3,8 @@
 import { bindPlatform } from '../../src/bind-platform.ts';
 import type { PlatformBindings } from '../../src/bind-platform.ts';
 import { nodePlatform } from './platform.ts';
-import type { openRedisStore as OpenRedisStore } from './redis/open-redis-store.ts';
 
 export * from '../../src/index.ts';
-export type { RedisAddress, RedisStoreOptions } from './redis/open-redis-store.ts';
 
 const bindings: PlatformBindings = bindPlatform(nodePlatform);
 
@@ -22,9 +20,6 @@ export const load: PlatformBindings['load'] = bindings.load;
 export const openAuditStorage: PlatformBindings['openAuditStorage'] = bindings.openAuditStorage;
 /** The keyring of a master key. {@link PlatformBindings.openKeyring} says more. */
 export const openKeyring: PlatformBindings['openKeyring'] = bindings.openKeyring;
-/** Opens a store in Redis, to make an L3Cache of one's own: one server, Sentinel, a cluster, TLS, or the caller's own ioredis client. */
-export const openRedisStore: typeof OpenRedisStore = async (options) =>
-  (await import('./redis/open-redis-store.ts')).openRedisStore(options);
 /** Opens a store that outlives the process. {@link PlatformBindings.openStore} says more. */
 export const openStore: PlatformBindings['openStore'] = bindings.openStore;
 /** Adds an adapter to the epochly that `wrap` and `load` share. {@link PlatformBindings.registerAdapter} says more. */

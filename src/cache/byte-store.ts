@@ -28,6 +28,7 @@ export interface StoreUsage {
   readonly bytes: number;
 }
 
+/** What goes to make room. */
 export interface TrimOptions {
   /** Only entries whose keys begin so. */
   readonly prefix: string;

@@ -12,6 +12,7 @@ export interface TierScope {
   readonly model?: string | undefined;
 }
 
+/** How long, and for whom. */
 export interface TierPutOptions extends TierScope {
   /** After that it is a miss. Default: the tier's own. */
   readonly ttlSeconds?: number | undefined;

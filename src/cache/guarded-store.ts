@@ -10,6 +10,7 @@ import { StoreBreaker } from './store-breaker.ts';
 import type { StoreState } from './store-breaker.ts';
 import { StoreTimeoutError } from './store-errors.ts';
 
+/** What a guarded store may take, and for how long it is left alone. */
 export interface GuardOptions {
   /** Longest that a get, put, putIfAbsent, write or delete may take, in milliseconds. Default 250. */
   readonly timeoutMs?: number | undefined;

@@ -17,6 +17,7 @@ import type { AuditReport } from './audit-verify.ts';
 import { concatenate, toHex } from './bytes.ts';
 import type { DataKey } from './keyring.ts';
 
+/** Where the lines go, and how many there may be. */
 export interface AuditChainOptions {
   readonly storage: AuditStorage;
   /** The same for all that write to the storage or verify what is there: see `openAuditKey`. */

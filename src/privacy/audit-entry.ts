@@ -9,6 +9,7 @@ export type AuditValue =
   | readonly AuditValue[]
   | { readonly [key: string]: AuditValue };
 
+/** Evidence, as plain data. */
 export type AuditDetails = { readonly [key: string]: AuditValue };
 
 /** An entry as it is kept and written. */

@@ -21,6 +21,7 @@ export interface AuditSink {
   verify?(): Promise<AuditReport>;
 }
 
+/** Limits, and where entries go beside memory; each has a default. */
 export interface AuditLoggerOptions {
   /** Entries that are kept in memory; the oldest go first. Default 10,000. */
   readonly maxEntries?: number | undefined;

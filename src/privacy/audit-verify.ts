@@ -62,6 +62,7 @@ export interface AuditChainReport {
   readonly torn: boolean;
 }
 
+/** Whether an audit log is as it was written. */
 export interface AuditReport {
   /** Whether there is no fault. */
   readonly intact: boolean;

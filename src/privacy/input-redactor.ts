@@ -12,6 +12,7 @@ import { compilePattern } from './text-pattern.ts';
 import type { TextPattern, TextRange } from './text-pattern.ts';
 import { decodeAll, isPairAt, isStray, utf8Length } from './utf8.ts';
 
+/** What is sensitive, and what stands for it. */
 export interface InputRedactorOptions {
   /**
    * Regular expressions of what is sensitive. A string is read with the flag `u`; one that begins with `(?i)`, `(?m)` or `(?s)`

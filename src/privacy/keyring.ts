@@ -5,7 +5,8 @@ import type { MaybePromise } from '../platform.ts';
 /**
  * Where the master key is. 'env': 32 bytes in base64 or hexadecimal digits, in the variable `EPOCHLY_ENCRYPTION_KEY` (or
  * another). 'file': the same in a file that nobody else may read, made on request. 'hsm': an AES key behind PKCS#11.
- * 'browser': a CryptoKey that no script can read, made at first use and kept in IndexedDB.
+ * 'browser': a CryptoKey that no script can read, made at first use and kept in IndexedDB. 'bytes': 32 bytes that the caller has,
+ * from a secrets manager say; kept nowhere, and the caller may overwrite them once the keyring is open.
  */
 export type KeySource =
   | { readonly kind: 'env'; readonly variable?: string | undefined }
@@ -20,7 +21,8 @@ export type KeySource =
       readonly label?: string | undefined;
       readonly create?: boolean | undefined;
     }
-  | { readonly kind: 'browser'; readonly database?: string | undefined };
+  | { readonly kind: 'browser'; readonly database?: string | undefined }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array };
 
 /** A master key. Interchangeable between platforms: what one with the same key wrapped, another unwraps. */
 export interface Keyring {

@@ -5,6 +5,7 @@ import { EpochlyError } from '../errors.ts';
 /** 'warning': worth knowing, but nothing that must not be. 'critical': it must not be so. */
 export type SecuritySeverity = 'info' | 'warning' | 'critical';
 
+/** What one check found. */
 export interface SecurityCheckResult {
   readonly passed: boolean;
   /** 'cache_isolation', 'privacy_controls', 'safety_bypass_resistance' or 'input_size'. */

@@ -9,6 +9,7 @@ import { findBypasses } from './safety-bypass.ts';
 import { resultOf, SecurityError } from './security-result.ts';
 import type { SecurityCheckResult, SecurityFinding, SecurityReport } from './security-result.ts';
 
+/** Limits of the checks; each has a default. */
 export interface SecurityValidatorOptions {
   /** Largest input, in bytes. Default 10,485,760 (10 MiB). */
   readonly maxInputSizeBytes?: number | undefined;
@@ -16,6 +17,7 @@ export interface SecurityValidatorOptions {
   readonly strict?: boolean | undefined;
 }
 
+/** What a privacy mode needs. */
 export interface PrivacyControls {
   readonly privacyMode: PrivacyConfig['mode'];
   /** Whether there is a master key. */
@@ -29,6 +31,7 @@ export interface BypassOptions {
   readonly validatorsConfigured?: boolean | undefined;
 }
 
+/** What all checks at start look at. */
 export interface AllChecks extends PrivacyControls, BypassOptions {
   /** An InferenceCache, or any that keeps tenants apart; without one there is nothing to try. */
   readonly cache?: TenantCache | KeyedCache | undefined;

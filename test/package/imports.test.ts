@@ -15,8 +15,8 @@ const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'ut
 const ROOMS = ['adapters', 'host', 'cache', 'batching', 'compilation', 'safety', 'metrics', 'privacy'];
 /** Files that put rooms together: the way of a call, of `wrap()`, of `load()`. */
 const WAYS = ['pipeline', 'proxy', 'load', 'optimizer', 'wrap', 'model-record'];
-/** Files that put everything together. */
-const ROOTS = ['create', 'bind-platform'];
+/** Files and folders that put everything together. */
+const ROOTS = ['create', 'bind-platform', 'persistence'];
 
 /** The part that a file or a package belongs to; any file right in src/ that is not named above is a leaf. */
 function partOf(path: string): string {
@@ -25,9 +25,9 @@ function partOf(path: string): string {
   if (folder === 'demo') return 'demo';
   if (path.startsWith('node:')) return 'node:*';
   if (folder !== 'src' || name === undefined) return `package ${path}`;
+  if (ROOTS.includes(name)) return 'root';
   if (below.length > 0 && name !== 'config') return `src/${name}`;
   if (WAYS.includes(name)) return 'way';
-  if (ROOTS.includes(name)) return 'root';
   return name === 'index' ? 'index' : 'leaf';
 }
 
@@ -61,6 +61,9 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'src/platform.ts → src/host/channel.ts': 'a platform opens hosts; a type',
   'src/platform.ts → src/host/model-files.ts': 'a platform reads models; a type',
   'src/platform.ts → src/host/model-sources.ts': 'from sources; a type',
+  'src/platform.ts → src/cache/byte-store.ts': 'it opens stores; a type',
+  'src/platform.ts → src/privacy/audit-storage.ts': 'places for the audit log; a type',
+  'src/platform.ts → src/privacy/keyring.ts': 'and keyrings; a type',
   'src/host/hosted-model.ts → src/pipeline.ts': 'one way to give up on a call, for its signal or its deadline',
 };
 

@@ -1,6 +1,7 @@
 /** @module The master key in Node, from where the configuration says it is. */
 
 import { KeyError } from '../../../src/key-error.ts';
+import { KEY_BYTES } from '../../../src/privacy/key-format.ts';
 import type { Keyring, KeySource } from '../../../src/privacy/keyring.ts';
 import { openHsmMasterKey } from './hsm-master-key.ts';
 import { readKeyFile } from './key-file.ts';
@@ -21,6 +22,7 @@ const DEFAULT_VARIABLE = 'EPOCHLY_ENCRYPTION_KEY';
  * - 'hsm': the AES-256 key with that label in a PKCS#11 token, made there as one that cannot be extracted where `create` is
  *   true and there is none. `slot` is the token's slot number, as its own tools name it; default: the first token that was
  *   initialised. Data keys are opened in the token, and then used in this process.
+ * - 'bytes': the 32 bytes themselves.
  *
  * Its id is an HMAC-SHA-256 under the master key, or with 'hsm' SHA-256 over what the token encrypts a constant to.
  *
@@ -38,8 +40,14 @@ async function openMasterKey(source: KeySource, env: Environment): Promise<Maste
       return fromBytes(await readKeyFile(source.path, source.create === true));
     case 'hsm':
       return openHsmMasterKey(source);
+    case 'bytes':
+      if (source.bytes.length !== KEY_BYTES)
+        throw new KeyError(`A master key has ${KEY_BYTES} bytes, and this has ${source.bytes.length}.`, {
+          reason: 'malformed',
+        });
+      return fromBytes(source.bytes.slice());
     case 'browser':
-      throw new KeyError(`A key source 'browser' is for browsers. In Node there are 'env', 'file' and 'hsm'.`);
+      throw new KeyError(`A key source 'browser' is for browsers. In Node there are 'env', 'file', 'hsm' and 'bytes'.`);
   }
 }
 

@@ -31,6 +31,7 @@ export interface AnswerChange {
 const HASH_BYTES = 32;
 const RECORD_BYTES = HEADER_BYTES + 2 * HASH_BYTES;
 
+/** Keyed hashes of questions and answers, in place of answers: it never gives one, and tells where one changed. */
 export class HashesOnlyTier extends VaultTier {
   readonly #answerChanged = new Emitter<AnswerChange>();
   #answersChanged = 0;

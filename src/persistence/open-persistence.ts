@@ -3,25 +3,25 @@
  * other. Loaded where the configuration asks for anything of it.
  */
 
-import { createRedactor } from './audit-log.ts';
-import { InferenceCache } from './cache/inference-cache.ts';
-import type { LowerTiers } from './cache/lower-tiers.ts';
-import type { KeyRotation } from './cache/sealed/rotate-keys.ts';
-import type { InferenceConfig } from './config.ts';
-import { EpochlyError } from './errors.ts';
-import { KeyError } from './key-error.ts';
-import type { EventSource } from './events.ts';
+import { createRedactor } from './create-audit-log.ts';
+import { InferenceCache } from '../cache/inference-cache.ts';
+import type { LowerTiers } from '../cache/lower-tiers.ts';
+import type { KeyRotation } from '../cache/sealed/rotate-keys.ts';
+import type { InferenceConfig } from '../config.ts';
+import { EpochlyError } from '../errors.ts';
+import { KeyError } from '../key-error.ts';
+import type { EventSource } from '../events.ts';
 import { openKeyring, openMasterKeys } from './key-sources.ts';
 import type { MasterKeys } from './key-sources.ts';
 import { openAudit } from './open-audit.ts';
 import type { OpenedAudit } from './open-audit.ts';
 import { openTiers } from './open-tiers.ts';
-import type { Platform } from './platform.ts';
-import type { AuditEvent, AuditLogger } from './privacy/audit-logger.ts';
-import type { Keyring, KeySource } from './privacy/keyring.ts';
-import { SecurityError } from './privacy/security-result.ts';
-import { SecurityValidator } from './privacy/security-validator.ts';
-import type { CallEvent } from './wrap.ts';
+import type { Platform } from '../platform.ts';
+import type { AuditEvent, AuditLogger } from '../privacy/audit-logger.ts';
+import type { Keyring, KeySource } from '../privacy/keyring.ts';
+import { SecurityError } from '../privacy/security-result.ts';
+import { SecurityValidator } from '../privacy/security-validator.ts';
+import type { CallEvent } from '../wrap.ts';
 
 export interface PersistenceOptions {
   readonly platform: Platform;

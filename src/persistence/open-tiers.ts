@@ -1,21 +1,21 @@
 /** @module Opens the persistent tiers that the configuration asks for. */
 
-import type { ByteStore } from './cache/byte-store.ts';
-import { guardStore } from './cache/guarded-store.ts';
-import type { InferenceCache } from './cache/inference-cache.ts';
-import { LowerTiers } from './cache/lower-tiers.ts';
-import type { NamedTier } from './cache/lower-tiers.ts';
-import { HashesOnlyTier } from './cache/sealed/hashes-only-tier.ts';
-import { L2Cache } from './cache/sealed/l2-cache.ts';
-import { L3Cache } from './cache/sealed/l3-cache.ts';
-import type { KeyRotation } from './cache/sealed/rotate-keys.ts';
-import type { InferenceConfig } from './config.ts';
-import { EpochlyError } from './errors.ts';
-import { KeyError } from './key-error.ts';
-import type { Platform } from './platform.ts';
-import type { AuditEvent } from './privacy/audit-logger.ts';
-import type { InputRedactor } from './privacy/input-redactor.ts';
-import type { Keyring } from './privacy/keyring.ts';
+import type { ByteStore } from '../cache/byte-store.ts';
+import { guardStore } from '../cache/guarded-store.ts';
+import type { InferenceCache } from '../cache/inference-cache.ts';
+import { LowerTiers } from '../cache/lower-tiers.ts';
+import type { NamedTier } from '../cache/lower-tiers.ts';
+import { HashesOnlyTier } from '../cache/sealed/hashes-only-tier.ts';
+import { L2Cache } from '../cache/sealed/l2-cache.ts';
+import { L3Cache } from '../cache/sealed/l3-cache.ts';
+import type { KeyRotation } from '../cache/sealed/rotate-keys.ts';
+import type { InferenceConfig } from '../config.ts';
+import { EpochlyError } from '../errors.ts';
+import { KeyError } from '../key-error.ts';
+import type { Platform } from '../platform.ts';
+import type { AuditEvent } from '../privacy/audit-logger.ts';
+import type { InputRedactor } from '../privacy/input-redactor.ts';
+import type { Keyring } from '../privacy/keyring.ts';
 
 export interface OpenTiersOptions {
   readonly platform: Platform;

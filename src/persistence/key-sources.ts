@@ -1,9 +1,9 @@
 /** @module Which master keys the configuration means. */
 
-import type { InferenceConfig } from './config.ts';
-import { ConfigError } from './errors.ts';
-import type { Platform } from './platform.ts';
-import type { Keyring, KeySource } from './privacy/keyring.ts';
+import type { InferenceConfig } from '../config.ts';
+import { ConfigError } from '../errors.ts';
+import type { Platform } from '../platform.ts';
+import type { Keyring, KeySource } from '../privacy/keyring.ts';
 
 const DEFAULT_KEY_FILE = '~/.epochly/master.key';
 const HSM_PIN = 'EPOCHLY_HSM_PIN';

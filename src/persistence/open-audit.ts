@@ -1,13 +1,13 @@
 /** @module Opens the audit log: in memory at once, and in files or a database where the configuration asks for that. */
 
-import type { InferenceConfig } from './config.ts';
-import { EpochlyError } from './errors.ts';
-import type { Platform } from './platform.ts';
-import { AuditChain } from './privacy/audit-chain.ts';
-import { openAuditKey, rewrapAuditKey } from './privacy/audit-key.ts';
-import type { AuditSink } from './privacy/audit-logger.ts';
-import type { AuditStorage } from './privacy/audit-storage.ts';
-import type { DataKey, Keyring } from './privacy/keyring.ts';
+import type { InferenceConfig } from '../config.ts';
+import { EpochlyError } from '../errors.ts';
+import type { Platform } from '../platform.ts';
+import { AuditChain } from '../privacy/audit-chain.ts';
+import { openAuditKey, rewrapAuditKey } from '../privacy/audit-key.ts';
+import type { AuditSink } from '../privacy/audit-logger.ts';
+import type { AuditStorage } from '../privacy/audit-storage.ts';
+import type { DataKey, Keyring } from '../privacy/keyring.ts';
 
 /** A page's log is nobody's to look after: the oldest of its files go. */
 const MAX_FILES_IN_BROWSERS = 32;
