@@ -22,7 +22,7 @@ export function toHex(bytes: Uint8Array, length: number = bytes.length): string 
 }
 
 /** The parts, one after another, in memory of their own. */
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let end = 0;
   for (const part of parts) {

@@ -14,7 +14,7 @@ import { FileGoneError } from './audit-storage.ts';
 import type { AuditStorage } from './audit-storage.ts';
 import { verifyAuditLog } from './audit-verify.ts';
 import type { AuditReport } from './audit-verify.ts';
-import { concatenate, toHex } from './bytes.ts';
+import { concat, toHex } from '../bytes.ts';
 import type { DataKey } from './keyring.ts';
 
 /** Where the lines go, and how many there may be. */
@@ -222,7 +222,7 @@ export class AuditChain implements AuditSink {
       lines.push(line.bytes);
       ({ end } = line);
     }
-    const bytes = concatenate(lines);
+    const bytes = concat(lines);
     try {
       await this.#storage.append(fileName(this.id, file), offset, bytes);
     } catch (error) {

@@ -6,7 +6,7 @@
 
 import type { DataKey } from './keyring.ts';
 import type { AuditEntry } from './audit-entry.ts';
-import { concatenate, toHex } from './bytes.ts';
+import { concat, toHex } from '../bytes.ts';
 
 /** What a line records. */
 export type AuditRecord =
@@ -152,7 +152,7 @@ export function splitLines(bytes: Uint8Array): { readonly lines: readonly Uint8A
 }
 
 async function macOf(key: Pick<DataKey, 'hash'>, previous: string, body: Uint8Array): Promise<string> {
-  return toHex(await key.hash(concatenate([LINE_CONTEXT, encoder.encode(previous), body])));
+  return toHex(await key.hash(concat([LINE_CONTEXT, encoder.encode(previous), body])));
 }
 
 export async function sealHead(key: Pick<DataKey, 'seal'>, chain: string, head: ChainHead): Promise<Uint8Array> {

@@ -2,7 +2,7 @@
 
 import type { ByteStore } from '../cache/byte-store.ts';
 import type { MaybePromise } from '../platform.ts';
-import { concatenate } from './bytes.ts';
+import { concat } from '../bytes.ts';
 
 /** Files by name, written by one process each and read by all. Names are of letters, digits, dots and hyphens. */
 export interface AuditStorage {
@@ -52,7 +52,7 @@ export class StoredAuditStorage implements AuditStorage {
     if (whole !== undefined) return whole;
     const keys = await this.#store.keys(`${PREFIX}${name}/`);
     const parts = await Promise.all(keys.map(async (key) => (await this.#store.get(key)) ?? new Uint8Array()));
-    return parts.length === 0 ? undefined : concatenate(parts);
+    return parts.length === 0 ? undefined : concat(parts);
   }
 
   append(name: string, offset: number, bytes: Uint8Array): MaybePromise<void> {

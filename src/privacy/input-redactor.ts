@@ -7,7 +7,7 @@ import { isTensorLike, Tensor } from '../tensor.ts';
 import type { TensorLike } from '../tensor.ts';
 import { BUILT_IN_PATTERNS, builtInPatterns } from './built-in-patterns.ts';
 import type { BuiltInPattern } from './built-in-patterns.ts';
-import { concatenate } from './bytes.ts';
+import { concat } from '../bytes.ts';
 import { compilePattern } from './text-pattern.ts';
 import type { TextPattern, TextRange } from './text-pattern.ts';
 import { decodeAll, isPairAt, isStray, utf8Length } from './utf8.ts';
@@ -132,7 +132,7 @@ export class InputRedactor {
       byteEnd = byteStart + byteLength(text, range.start, range.end);
       ({ end } = range);
     }
-    return concatenate([...parts, bytes.subarray(byteEnd)]);
+    return concat([...parts, bytes.subarray(byteEnd)]);
   }
 
   /** What to replace, from left to right, apart from each other. */

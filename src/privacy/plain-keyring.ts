@@ -76,7 +76,7 @@ class PlainDataKey implements DataKey {
   }
 
   hash(message: Uint8Array): MaybePromise<Uint8Array> {
-    return this.#hmac(this.#raw, concat(Uint8Array.of(USE.hash), message));
+    return this.#hmac(this.#raw, concat([Uint8Array.of(USE.hash), message]));
   }
 }
 
@@ -91,7 +91,7 @@ function protect(
   return runSteps(
     (function* () {
       const checksum = yield* settled(hmac(key, preimage(use, plaintext, aad)));
-      return concat(new Uint8Array(NONCE_BYTES), plaintext, checksum.subarray(0, TAG_BYTES));
+      return concat([new Uint8Array(NONCE_BYTES), plaintext, checksum.subarray(0, TAG_BYTES)]);
     })(),
   );
 }
@@ -118,5 +118,5 @@ function preimage(use: number, plaintext: Uint8Array, aad: Uint8Array): Uint8Arr
   const head = new DataView(new ArrayBuffer(5));
   head.setUint8(0, use);
   head.setUint32(1, aad.length, true);
-  return concat(new Uint8Array(head.buffer), aad, plaintext);
+  return concat([new Uint8Array(head.buffer), aad, plaintext]);
 }

@@ -67,7 +67,7 @@ export class BrowserKeyring implements Keyring {
   async #wrap(dataKey: CryptoKey, context: Uint8Array): Promise<Uint8Array> {
     const nonce = this.#random.nonce();
     const wrapped = await requireSubtle().wrapKey('raw', dataKey, this.#open(), gcm(nonce, context));
-    return concat(nonce, new Uint8Array(wrapped));
+    return concat([nonce, new Uint8Array(wrapped)]);
   }
 
   async #unwrap(

@@ -39,7 +39,7 @@ class BrowserDataKey implements DataKey {
   async seal(plaintext: Uint8Array, aad: Uint8Array): Promise<Uint8Array> {
     const nonce = this.#nonce();
     const sealed = await requireSubtle().encrypt(gcm(nonce, aad), this.#sealing, source(plaintext));
-    return concat(nonce, new Uint8Array(sealed));
+    return concat([nonce, new Uint8Array(sealed)]);
   }
 
   async open(sealed: Uint8Array, aad: Uint8Array): Promise<Uint8Array | undefined> {

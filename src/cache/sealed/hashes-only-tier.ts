@@ -79,7 +79,7 @@ export class HashesOnlyTier extends VaultTier {
       const mark = yield* hash(space, HASH_USE.record, name, header, answer);
       const mayBeKept = !this.isClosed && space.isCurrent && this.vault.invalidationsOf(model) === invalidations;
       if (!mayBeKept) return this.counts.drop(1);
-      if (!this.writes.put(name, concat(header, answer, mark), expiresAt, space)) this.counts.drop(1);
+      if (!this.writes.put(name, concat([header, answer, mark]), expiresAt, space)) this.counts.drop(1);
       if (before === undefined || sameBytes(before, answer)) return;
       this.#answersChanged++;
       this.#answerChanged.emit({ tenant, model });
@@ -113,5 +113,5 @@ export class HashesOnlyTier extends VaultTier {
 
 /** The name, of a length that is the same for all of a tier, keeps the parts behind it from being read otherwise. */
 function hash(space: Space, use: number, name: string, ...parts: readonly Uint8Array[]): Steps<Uint8Array> {
-  return settled(space.keys.first.hash(concat(Uint8Array.of(use), textBytes(name), ...parts)));
+  return settled(space.keys.first.hash(concat([Uint8Array.of(use), textBytes(name), ...parts])));
 }

@@ -1,5 +1,6 @@
 /** @module A model.json and its weight shards, from memory, as TensorFlow.js's loaders want them. */
 
+import { concat } from '../../bytes.ts';
 import { ModelLoadError } from '../../model-errors.ts';
 import type { ModelFiles } from '../model-files.ts';
 import type { TfModelArtifacts } from './tfjs-namespace.ts';
@@ -41,7 +42,7 @@ export function readTfjsArtifacts(model: ModelFiles): TfModelArtifacts {
   }
   const artifacts: Record<string, unknown> = {};
   for (const field of KEPT_FIELDS) if (json[field] != null) artifacts[field] = json[field];
-  return { ...artifacts, modelTopology: json.modelTopology, weightSpecs, weightData: concatenate(parts) };
+  return { ...artifacts, modelTopology: json.modelTopology, weightSpecs, weightData: concat(parts).buffer };
 }
 
 function parseModelJson(bytes: Uint8Array, source: string): ModelJson {
@@ -55,16 +56,6 @@ function parseModelJson(bytes: Uint8Array, source: string): ModelJson {
     throw new ModelLoadError(`${source} has no modelTopology, so it is not a TensorFlow.js model.json.`);
   }
   return json as ModelJson;
-}
-
-function concatenate(parts: readonly Uint8Array[]): ArrayBuffer {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all.buffer;
 }
 
 /** Ops that tfjs runs only asynchronously: control flow, shapes that depend on values, lookup tables. */
