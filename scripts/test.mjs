@@ -3,11 +3,11 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureChromium, ensurePackages, ensureServers, root, run } from './lib/install.mjs';
+import { ensureChromium, ensurePackages, ensureTestPrograms, root, run } from './lib/install.mjs';
 
 ensurePackages();
 await ensureChromium();
-ensureServers();
+ensureTestPrograms();
 run('node', ['scripts/build.mjs']);
 
 const reports = join(root, 'test-results');

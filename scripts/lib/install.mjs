@@ -57,10 +57,15 @@ export async function ensureChromium() {
   process.exit(1);
 }
 
-/** What the tests of persistent tiers start: a Redis, and an HSM in software. Where they cannot be installed, those tests say so. */
-export function ensureServers() {
-  const missing = Object.entries({ 'redis-server': '/usr/bin/redis-server', softhsm2: '/usr/bin/softhsm2-util' })
-    .filter(([, path]) => !existsSync(path))
+/** What some tests start: a Redis, an HSM in software, a Firefox. Where they cannot be installed, those tests say so. */
+export function ensureTestPrograms() {
+  const wanted = {
+    'redis-server': ['/usr/bin/redis-server'],
+    softhsm2: ['/usr/bin/softhsm2-util'],
+    'firefox-esr': [process.env.FIREFOX_PATH, '/usr/bin/firefox-esr', '/usr/bin/firefox'],
+  };
+  const missing = Object.entries(wanted)
+    .filter(([, paths]) => !paths.some((path) => path && existsSync(path)))
     .map(([name]) => name);
   if (missing.length === 0) return;
   console.log(`Installing ${missing.join(' and ')} for the tests (once)…`);
