@@ -103,6 +103,8 @@ function createView<Model extends object>(
     switch (kinds.get(name)) {
       case 'async':
         return behaviour.call(name as string, args, options, original);
+      case 'stream':
+        return stream(() => behaviour.call(name as string, args, options, original));
       case 'sync':
         return behaviour.observe(name as string, args, options, original);
       case 'mutator':
@@ -200,6 +202,11 @@ function isMethod(model: object, key: PropertyKey): boolean {
 /** A promise that nobody subclassed or added to: what its `then` gives is as good as it. */
 function isPlainPromise(value: unknown): value is Promise<unknown> {
   return (value as object | undefined)?.constructor === Promise && Object.keys(value as object).length === 0;
+}
+
+/** What a call answers with, in parts: nothing is called before the first one is asked for, as with any generator. */
+async function* stream(call: () => Promise<unknown>): AsyncGenerator<unknown, unknown, unknown> {
+  return yield* (await call()) as AsyncIterable<unknown>;
 }
 
 function mutate(behaviour: ProxyBehaviour, original: () => unknown): unknown {

@@ -29,12 +29,13 @@ export interface ModelInfo {
 
 /**
  * A way into a model. `name` is the method, or '' where the model itself is called. Asynchronous entry points take the
- * whole way of a call; synchronous ones stay synchronous and are only observed. A mutator is no inference: it changes
+ * whole way of a call, and so do those that answer with a stream, an `AsyncGenerator`: they are called when its first part is asked for.
+ * Synchronous ones stay synchronous and are only observed. A mutator is no inference: it changes
  * the weights (tfjs `fit`, `setWeights`) or closes the model, so what the model answered before is forgotten.
  */
 export interface EntryPoint {
   readonly name: string;
-  readonly kind: 'async' | 'sync' | 'mutator';
+  readonly kind: 'async' | 'stream' | 'sync' | 'mutator';
 }
 
 /** Why a call cannot be answered from a cache. */

@@ -10,8 +10,8 @@ export interface CallableAdapterOptions<Model extends object> extends Partial<Om
   /** What to call it in metrics and errors. Default 'callable'. */
   readonly name?: string;
   /**
-   * How to call it, the primary way first. Default: the model itself is called, and answers with a promise. What has all of
-   * them is recognised where the adapter is registered.
+   * How to call it, the primary way first. Default: the model itself is called, and answers with a promise, or with a stream where
+   * it is an `async function*`. What has all of them is recognised where the adapter is registered.
    */
   readonly entryPoints?: readonly EntryPoint[];
   /**
@@ -32,20 +32,26 @@ export interface CallableAdapterOptions<Model extends object> extends Partial<Om
  */
 export function callableAdapter<Model extends object>({
   name = 'callable',
-  entryPoints = [{ name: '', kind: 'async' }],
+  entryPoints,
   deterministic = false,
   modelType = 'unknown',
   ...parts
 }: CallableAdapterOptions<Model> = {}): InferenceAdapter<Model> {
+  const of = (value: unknown): readonly EntryPoint[] =>
+    entryPoints ?? [{ name: '', kind: isGenerator(value) ? 'stream' : 'async' }];
   return createAdapter<Model>({
     name,
     detect: (value) =>
-      entryPoints.every((each) => (each.name === '' ? typeof value === 'function' : hasMethods(value, each.name))),
+      of(value).every((each) => (each.name === '' ? typeof value === 'function' : hasMethods(value, each.name))),
     getModelClasses: () => ['Function'],
-    getEntryPoints: () => entryPoints,
+    getEntryPoints: of,
     getModelInfo: () => ({ framework: name, modelType, inputs: [], outputs: [], backend: undefined }),
     classifyModel: () => modelType,
     cacheRefusal: () => (deterministic ? undefined : 'unknown'),
     ...parts,
   });
+}
+
+function isGenerator(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object AsyncGeneratorFunction]';
 }

@@ -14,10 +14,11 @@ export function recordStream(
   cache: InferenceCache,
   key: CacheKey,
   call: InferenceCall,
-  stream: AsyncIterable<unknown>,
+  stream: AsyncIterable<unknown> | ReadableStream,
 ): AsyncIterable<unknown> {
-  const form = isReadable(stream) ? AnswerForm.READABLE : AnswerForm.ITERABLE;
-  return ofForm(form, record(cache, key, call, stream, form));
+  const form = 'getReader' in stream ? AnswerForm.READABLE : AnswerForm.ITERABLE;
+  const parts = Symbol.asyncIterator in stream ? stream : partsOf(stream);
+  return ofForm(form, record(cache, key, call, parts, form));
 }
 
 /** A stream of copies of the parts. */
@@ -62,8 +63,21 @@ async function* replay(call: InferenceCall, parts: readonly Portable[]): AsyncGe
   for (const part of parts) yield call.adapter.decode(call.model, call, part);
 }
 
-function isReadable(stream: AsyncIterable<unknown>): boolean {
-  return typeof (stream as { readonly getReader?: unknown }).getReader === 'function';
+/** For browsers whose streams cannot be iterated: left early, it is cancelled, as an iteration would. */
+async function* partsOf(stream: ReadableStream): AsyncGenerator<unknown, void, undefined> {
+  const reader = stream.getReader();
+  let ended = false;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      yield value;
+    }
+    ended = true;
+  } finally {
+    if (!ended) await reader.cancel();
+    reader.releaseLock();
+  }
 }
 
 /** A generator as a ReadableStream, which pulls from it as it is read; or as it is. */

@@ -196,8 +196,9 @@ function decodeFromBelow(call: InferenceCall, kept: KeptAnswer): { readonly valu
   }
 }
 
-function isStream(output: unknown): output is AsyncIterable<unknown> {
-  return typeof output === 'object' && output !== null && Symbol.asyncIterator in output;
+/** A ReadableStream is one everywhere, and to be iterated not in every browser. */
+function isStream(output: unknown): output is AsyncIterable<unknown> | ReadableStream {
+  return typeof output === 'object' && output !== null && (Symbol.asyncIterator in output || 'getReader' in output);
 }
 
 /** The key of a call, at once where it is short or the platform hashes at once; undefined where it has none. */

@@ -196,6 +196,35 @@ describe('answers that come in parts', () => {
     expect(cache.getStats()).toMatchObject({ entries: 1, refused: {} });
   });
 
+  test('of a stream that cannot be iterated are kept as well, and it is cancelled where it is left', async () => {
+    const { ask, call, run, cache } = setUp();
+    let cancelled = 0;
+    const streamOf = (values: readonly unknown[]): ReadableStream<unknown> => {
+      const stream = new ReadableStream({
+        pull: (controller) =>
+          values.length === 0 ? controller.close() : controller.enqueue((values as unknown[]).shift()),
+        cancel: () => void cancelled++,
+      });
+      return new Proxy(stream, {
+        has: (target, name) => name !== Symbol.asyncIterator && Reflect.has(target, name),
+        get: (target, name) => {
+          const value: unknown = name === Symbol.asyncIterator ? undefined : Reflect.get(target, name, target);
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        },
+      });
+    };
+    run.mockImplementation(async ({ args }) => streamOf(args[0] === 'a' ? ['x', 'y'] : ['z', 'z']));
+    expect(await collect(await ask(call(['a'])))).toEqual(['x', 'y']);
+    expect(await collect(await ask(call(['a'])))).toEqual(['x', 'y']);
+    for await (const part of (await ask(call(['b']))) as AsyncIterable<unknown>) {
+      expect(part).toBe('z');
+      break;
+    }
+    expect(cancelled).toBe(1);
+    expect(run).toHaveBeenCalledTimes(2);
+    expect(cache.getStats().refused).toEqual({ stream_ended_early: 1 });
+  });
+
   test('stay a ReadableStream where they are one', async () => {
     const { ask, call, run } = setUp();
     run.mockImplementation(async () => new Response('answer').body);

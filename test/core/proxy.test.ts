@@ -102,6 +102,30 @@ test('an asynchronous entry point is a call; a synchronous one stays synchronous
   expect(proxy.callCount).toBe(2);
 });
 
+test('a stream is called when its first part is asked for, and left where its reader leaves it', async () => {
+  let left = 0;
+  async function* count(to: number): AsyncGenerator<number, string> {
+    try {
+      for (let i = 0; i < to; i++) yield i;
+      return 'counted';
+    } finally {
+      left++;
+    }
+  }
+  const { proxy, seen } = wrapped(count, [{ name: '', kind: 'stream' }]);
+  const all = proxy(3);
+  expect(seen).toEqual([]);
+  expect(await all.next()).toEqual({ done: false, value: 0 });
+  expect(seen).toMatchObject([{ how: 'call', args: [3] }]);
+  expect([await all.next(), await all.next(), await all.next()]).toEqual([
+    { done: false, value: 1 },
+    { done: false, value: 2 },
+    { done: true, value: 'counted' },
+  ]);
+  for await (const each of proxy(3)) if (each === 1) break;
+  expect(left).toBe(2);
+});
+
 test('methods keep their identity, and work taken off the proxy', async () => {
   const { proxy, seen } = wrapped(new Session());
   const { run } = proxy;

@@ -314,3 +314,27 @@ test('a call that failed is told as one, whatever was thrown and however early',
   ]);
   expect(context).toMatchObject({ modelCalls: 1, timings: { failed: expect.any(Number) } });
 });
+
+test('an async generator stays one: its parts are kept, and given again as they came', async () => {
+  const epochly = createEpochly();
+  let runs = 0;
+  const generate = epochly.wrap(
+    async function* (prompt: string) {
+      runs++;
+      for (const word of prompt.split(' ')) yield { word };
+    },
+    { adapter: callableAdapter({ deterministic: true }) },
+  );
+  expectTypeOf(generate).returns.toEqualTypeOf<AsyncGenerator<{ word: string }, void, unknown>>();
+  const collect = async (): Promise<string[]> => {
+    const words: string[] = [];
+    for await (const { word } of generate('one two')) words.push(word);
+    return words;
+  };
+  expect([await collect(), await collect()]).toEqual([
+    ['one', 'two'],
+    ['one', 'two'],
+  ]);
+  expect(runs).toBe(1);
+  expect(epochly.cache.getStats()).toMatchObject({ hits: 1, entries: 1 });
+});
