@@ -91,6 +91,11 @@ declare class ReadableStream implements AsyncIterable<unknown> {
     },
     strategy: { highWaterMark: number },
   );
+  getReader(): {
+    read(): Promise<{ readonly done: boolean; readonly value?: unknown }>;
+    cancel(): Promise<void>;
+    releaseLock(): void;
+  };
   [Symbol.asyncIterator](): AsyncIterator<unknown>;
 }
 declare function fetch(url: string, options?: { readonly signal?: AbortSignal }): Promise<Response>;
