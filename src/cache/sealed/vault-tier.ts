@@ -140,11 +140,6 @@ export abstract class VaultTier implements CacheTier {
     return { ...this.counts.snapshot(), pending: this.writes.pending };
   }
 
-  /** Writes what is not yet written. Never throws: what fails is counted. */
-  flush(): MaybePromise<void> {
-    return this.writes.flush();
-  }
-
   /** Writes what is not yet written. The store and the keyring stay open: they are the caller's. */
   close(): MaybePromise<void> {
     if (!this.isClosed) return runSteps(this.#close());
