@@ -3,7 +3,10 @@
  * and within one priority by turns between tenants (start-time fair queueing: Goyal, Vin, Cheng, 1997).
  */
 
+import { RequestPriority } from '../call.ts';
 import type { BatchRequest } from './request.ts';
+
+const PRIORITIES = Object.values(RequestPriority);
 
 interface Turn {
   readonly request: BatchRequest;
@@ -12,23 +15,53 @@ interface Turn {
   readonly order: number;
 }
 
+/** Whose turn it is among tenants, of one priority. */
+class ClassTurns {
+  readonly #finish = new Map<string, number>();
+  #virtualTime = 0;
+  #order = 0;
+  #waiting = 0;
+
+  come(request: BatchRequest): Turn {
+    const start = Math.max(this.#virtualTime, this.#finish.get(request.tenant) ?? 0);
+    this.#finish.set(request.tenant, start + request.rows);
+    this.#waiting++;
+    return { request, start, order: this.#order++ };
+  }
+
+  served({ start }: Turn): void {
+    this.#virtualTime = Math.max(this.#virtualTime, start);
+    this.left();
+  }
+
+  left(): void {
+    // Nobody waits: nobody is owed anything.
+    if (--this.#waiting === 0) this.#finish.clear();
+  }
+}
+
+/** Whose turn it is among tenants, in all queues of one model. */
+export class TenantTurns {
+  readonly classes: readonly ClassTurns[] = PRIORITIES.map(() => new ClassTurns());
+}
+
 /** The requests of one priority. */
 class PriorityClass {
   /** A heap, by start, then by order. */
   readonly #heap: Turn[] = [];
-  readonly #finish = new Map<string, number>();
-  #virtualTime = 0;
-  #order = 0;
+  readonly #turns: ClassTurns;
 
-  get head(): BatchRequest | undefined {
-    return this.#heap[0]?.request;
+  constructor(turns: ClassTurns) {
+    this.#turns = turns;
+  }
+
+  get first(): Turn | undefined {
+    return this.#heap[0];
   }
 
   push(request: BatchRequest): void {
-    const start = Math.max(this.#virtualTime, this.#finish.get(request.tenant) ?? 0);
-    this.#finish.set(request.tenant, start + request.rows);
     const heap = this.#heap;
-    heap.push({ request, start, order: this.#order++ });
+    heap.push(this.#turns.come(request));
     for (let i = heap.length - 1; i > 0;) {
       const parent = (i - 1) >> 1;
       if (!isBefore(heap[i] as Turn, heap[parent] as Turn)) break;
@@ -45,11 +78,8 @@ class PriorityClass {
     if (heap.length > 0) {
       heap[0] = last;
       sink(heap, 0);
-    } else {
-      // Nobody waits: nobody is owed anything.
-      this.#finish.clear();
     }
-    this.#virtualTime = Math.max(this.#virtualTime, first.start);
+    this.#turns.served(first);
     return first.request;
   }
 
@@ -57,6 +87,7 @@ class PriorityClass {
   remove(unwanted: (request: BatchRequest) => boolean): void {
     const heap = this.#heap;
     const kept = heap.filter((each) => !unwanted(each.request));
+    for (let i = kept.length; i < heap.length; i++) this.#turns.left();
     if (kept.length === heap.length) return;
     heap.splice(0, heap.length, ...kept);
     for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(heap, i);
@@ -97,15 +128,17 @@ function swap(heap: Turn[], a: number, b: number): void {
 }
 
 export class RequestQueue {
-  readonly #classes = [0, 1, 2, 3].map(() => new PriorityClass());
+  readonly #classes: readonly PriorityClass[];
   /** Milliseconds of waiting that are worth a step of priority. */
   readonly #ageingMs: number;
   #rows = 0;
   #length = 0;
   #deadlines = 0;
 
-  constructor(ageingMs: number) {
+  /** @param turns shared with the other queues of the model. Default: of this queue alone. */
+  constructor(ageingMs: number, turns: TenantTurns = new TenantTurns()) {
     this.#ageingMs = ageingMs;
+    this.#classes = turns.classes.map((each) => new PriorityClass(each));
   }
 
   get length(): number {
@@ -130,13 +163,13 @@ export class RequestQueue {
 
   /** Who is served next; undefined where nobody waits. */
   peek(now: number): BatchRequest | undefined {
-    return this.#next(now)?.head;
+    return this.#next(now)?.first?.request;
   }
 
-  /** Priority grown by the wait; of the one that is served next. */
-  urgency(now: number): number {
-    const head = this.peek(now);
-    return head === undefined ? -Infinity : this.#urgencyOf(head, now);
+  /** The turn of who is served next, and its priority grown by the wait. */
+  nextTurn(now: number): (Turn & { readonly urgency: number }) | undefined {
+    const turn = this.#next(now)?.first;
+    return turn && { ...turn, urgency: this.#urgencyOf(turn.request, now) };
   }
 
   /** Takes out who is served next. */
@@ -177,8 +210,8 @@ export class RequestQueue {
     let best: PriorityClass | undefined;
     let urgency = -Infinity;
     for (const each of this.#classes) {
-      if (each.head === undefined) continue;
-      const its = this.#urgencyOf(each.head, now);
+      if (each.first === undefined) continue;
+      const its = this.#urgencyOf(each.first.request, now);
       // At a tie the higher priority, which comes later.
       if (its >= urgency) [best, urgency] = [each, its];
     }
@@ -194,4 +227,28 @@ export class RequestQueue {
     this.#rows -= request.rows;
     if (request.deadlineAt !== undefined) this.#deadlines--;
   }
+}
+
+/**
+ * Queues in which requests wait, in the order in which they are served: by the priority of who is next in each, grown by the
+ * wait of the first of that priority, and within one priority by turns between tenants, as in one queue.
+ */
+export function inTurn<Queue extends { readonly requests: RequestQueue }>(
+  queues: readonly Queue[],
+  now: number,
+): readonly Queue[] {
+  const firsts: (ReturnType<RequestQueue['nextTurn']> | undefined)[] = PRIORITIES.map(() => undefined);
+  const all = queues.flatMap((queue) => {
+    const turn = queue.requests.nextTurn(now);
+    if (turn === undefined) return [];
+    const first = firsts[turn.request.priority];
+    if (first === undefined || isBefore(turn, first)) firsts[turn.request.priority] = turn;
+    return { queue, turn };
+  });
+  const urgency = ({ request: { priority } }: Turn): number => firsts[priority]?.urgency ?? 0;
+  all.sort(
+    ({ turn: a }, { turn: b }) =>
+      urgency(b) - urgency(a) || b.request.priority - a.request.priority || a.start - b.start || a.order - b.order,
+  );
+  return all.map(({ queue }) => queue);
 }

@@ -6,6 +6,8 @@ export interface BatchRequest {
   /** What to run; once queued, with inputs that the caller can no longer change. */
   call: ModelCall;
   readonly rows: number;
+  /** Elements of its sequences, where those may be padded. */
+  readonly length: number | undefined;
   readonly priority: RequestPriority;
   readonly tenant: string;
   /** On the batcher's clock, in milliseconds. */

@@ -5,77 +5,14 @@ import { describe, expect, test, vi } from 'vitest';
 import type { InferenceAdapter } from '../../src/adapters/adapter.ts';
 import type { BatchKey } from '../../src/batching/batch-key.ts';
 import { DynamicMicroBatcher } from '../../src/batching/dynamic-micro-batcher.ts';
-import type { BatchInferOptions } from '../../src/batching/dynamic-micro-batcher.ts';
-import type { MicroBatcherConfig } from '../../src/batching/micro-batcher-config.ts';
 import { RequestPriority } from '../../src/call.ts';
 import { EpochlyError } from '../../src/errors.ts';
 import { tensor } from '../../src/tensor.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
-import type { FakeClock } from '../helpers/fake-clock.ts';
+import { AFFINE, drive, outcomes, setUp, setUpInHost, setUpWith } from '../helpers/simulated-batcher.ts';
+import type { Bench } from '../helpers/simulated-batcher.ts';
 import { answerTo, simulatedAdapter, simulatedModel } from '../helpers/simulated-model.ts';
 import type { SimulatedModel } from '../helpers/simulated-model.ts';
-
-interface Bench {
-  readonly clock: FakeClock;
-  readonly model: SimulatedModel;
-  readonly batcher: DynamicMicroBatcher<SimulatedModel>;
-  ask(...rows: number[]): Promise<readonly number[]>;
-  askWith(options: BatchInferOptions, ...rows: number[]): Promise<readonly number[]>;
-}
-
-/** Each batch has its fixed cost of 10 ms, and a row 1 ms. */
-const AFFINE = (rows: number): number => 10 + rows;
-
-async function setUp(config: Partial<MicroBatcherConfig> = {}, cost = AFFINE, concurrency = 1): Promise<Bench> {
-  const clock = createFakeClock();
-  return setUpWith(clock, simulatedModel(clock, cost), simulatedAdapter(concurrency), config);
-}
-
-/** In another thread, as a host is: a millisecond and a half there, as much back. */
-async function setUpInHost(cost: (rows: number) => number, config: Partial<MicroBatcherConfig> = {}): Promise<Bench> {
-  const clock = createFakeClock();
-  return setUpWith(clock, simulatedModel(clock, cost, 1.5), simulatedAdapter(2, true), config);
-}
-
-async function setUpWith(
-  clock: FakeClock,
-  model: SimulatedModel,
-  adapter: InferenceAdapter<SimulatedModel>,
-  config: Partial<MicroBatcherConfig>,
-): Promise<Bench> {
-  const batcher = new DynamicMicroBatcher({ model, adapter, clock, config: { targetLatencyMs: 1e6, ...config } });
-  await batcher.start();
-  const askWith = (options: BatchInferOptions, ...rows: number[]): Promise<readonly number[]> =>
-    batcher.infer(rows, options) as Promise<readonly number[]>;
-  return { clock, model, batcher, askWith, ask: (...rows) => askWith({}, ...rows) };
-}
-
-/** So many callers, each of whom asks again as soon as it is answered, for a while. Returns rows answered a millisecond. */
-async function drive({ clock, ask }: Bench, callers: number, ms: number): Promise<number> {
-  const until = clock.now() + ms;
-  let answered = 0;
-  const caller = async (row: number): Promise<void> => {
-    while (clock.now() < until) {
-      expect(await ask(row)).toEqual([answerTo(row)]);
-      if (clock.now() <= until) answered++;
-    }
-  };
-  const all = Promise.all(Array.from({ length: callers }, (_, i) => caller(i)));
-  await clock.run(ms);
-  await clock.run(100 * callers);
-  await all;
-  return answered / ms;
-}
-
-const outcomes = (promises: readonly Promise<unknown>[]): Promise<readonly string[]> =>
-  Promise.all(
-    promises.map((each) =>
-      each.then(
-        (answer) => String(answer),
-        (error: Error) => error.name,
-      ),
-    ),
-  );
 
 describe('a model in another thread', () => {
   test('has its next batch on the way while one runs', async () => {
@@ -289,6 +226,22 @@ describe('queues beside each other', () => {
     const inProcess = await longestWait(await setUp({ maxBatchSize: 8 }, cost, 2), 16);
     expect(inProcess).toBeLessThanOrEqual(2 * everybody);
   });
+});
+
+test('of queues in which nobody waits, those that were used last are kept', async () => {
+  const { clock, batcher, askWith } = await setUp();
+  const askBucket = async (length: number): Promise<void> => {
+    const answer = askWith({ batchKey: { modelId: 1, endpoint: '', inputShapeBucket: [length], dtype: 'n' } }, 1);
+    await clock.run(20);
+    await answer;
+  };
+  for (let i = 1; i <= 300; i++) {
+    await askBucket(0);
+    await askBucket(i);
+  }
+  const { queues } = batcher.getStats();
+  expect(queues).toHaveLength(256);
+  expect(queues.find(({ key }) => key.includes('[0]'))?.requests).toBe(300);
 });
 
 describe('only equal keys share a batch', () => {

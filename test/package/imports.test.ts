@@ -61,6 +61,8 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'src/platform.ts → src/host/channel.ts': 'a platform opens hosts; a type',
   'src/platform.ts → src/host/model-files.ts': 'a platform reads models; a type',
   'src/platform.ts → src/host/model-sources.ts': 'from sources; a type',
+  'src/batching/dynamic-micro-batcher.ts → src/pipeline.ts':
+    'a batcher on its own gives up on a request as a proxy does',
   'src/host/hosted-model.ts → src/pipeline.ts': 'one way to give up on a call, for its signal or its deadline',
 };
 
