@@ -1,6 +1,13 @@
 /** @module One request on its way through a batcher. */
 
-import type { ModelCall, RequestPriority } from '../call.ts';
+import type { InferenceAdapter } from '../adapters/adapter.ts';
+import { RequestPriority } from '../call.ts';
+import type { ModelCall } from '../call.ts';
+import { abortReason } from '../errors.ts';
+import { copyPortable } from '../portable.ts';
+import type { Portable } from '../portable.ts';
+import type { SubmittedRequest } from './micro-batcher-options.ts';
+import type { BatchTarget } from './run-alone.ts';
 
 export interface BatchRequest {
   /** What to run; once queued, with inputs that the caller can no longer change. */
@@ -20,4 +27,53 @@ export interface BatchRequest {
   readonly reject: (error: unknown) => void;
   /** Whether it was answered, rejected or left: nothing may be done for it any more. */
   settled: boolean;
+}
+
+/** What of a request its queue says, and whoever waits for it. */
+export interface RequestParts extends Pick<BatchRequest, 'rows' | 'length' | 'enqueuedAt' | 'resolve' | 'reject'> {
+  /** Its caller has left: it is to wait no longer. */
+  readonly leave: () => void;
+}
+
+/** A request that is settled once, whoever tries, and rejected when its caller leaves. Keeps its input as it is now. */
+export function createRequest(
+  { adapter, model }: Pick<BatchTarget, 'adapter' | 'model'>,
+  submitted: SubmittedRequest,
+  { resolve, reject, leave, ...parts }: RequestParts,
+): BatchRequest {
+  const { signal, deadlineAt, deadlineMs, priority = RequestPriority.NORMAL, tenant = 'default' } = submitted;
+  const call = retain(adapter, model, submitted.call);
+  const onAbort = (): void => {
+    leave();
+    request.reject(abortReason(signal as AbortSignal));
+  };
+  const settle = (): boolean => {
+    if (request.settled) return false;
+    request.settled = true;
+    signal?.removeEventListener('abort', onAbort);
+    return true;
+  };
+  const request: BatchRequest = {
+    ...parts,
+    call,
+    priority,
+    tenant,
+    deadlineAt,
+    deadlineMs,
+    signal,
+    settled: false,
+    resolve: (answer) => {
+      if (settle()) resolve(answer);
+    },
+    reject: (error) => {
+      if (settle()) reject(error);
+    },
+  };
+  signal?.addEventListener('abort', onAbort);
+  return request;
+}
+
+function retain(adapter: InferenceAdapter, model: object, call: ModelCall): ModelCall {
+  if (adapter.retain !== undefined) return adapter.retain(model, call);
+  return { ...call, args: copyPortable(call.args as readonly Portable[]) as readonly unknown[] };
 }

@@ -530,14 +530,20 @@ test('whatever comes, each request gets its own answer, once, or its own error',
     events: fc.array(event, { minLength: 1, maxLength: 60 }),
     maxBatchSize: fc.constantFrom(0, 1, 3, 8),
     maxQueueDepth: fc.constantFrom(2, 8, 1024),
-    concurrency: fc.constantFrom(1, 2, 4),
+    concurrency: fc.constantFrom(1, 2, 4, Infinity),
+    pipelined: fc.boolean(),
+    keys: fc.constantFrom(1, 3),
+    targetLatencyMs: fc.constantFrom(0, 30, 1e6),
     fixedMs: fc.integer({ min: 0, max: 20 }),
     faults: fc.constantFrom('none', 'some', 'memory', 'batches'),
   });
   await fc.assert(
-    fc.asyncProperty(setting, async ({ events, maxBatchSize, maxQueueDepth, concurrency, fixedMs, faults }) => {
-      const bench = await setUp({ maxBatchSize, maxQueueDepth }, (rows) => fixedMs + rows, concurrency);
-      const { clock, model, batcher } = bench;
+    fc.asyncProperty(setting, async ({ events, concurrency, pipelined, keys, fixedMs, faults, ...config }) => {
+      const { maxQueueDepth } = config;
+      const clock = createFakeClock();
+      const model = simulatedModel(clock, (rows) => fixedMs + rows, pipelined ? 1.5 : 0);
+      const bench = await setUpWith(clock, model, simulatedAdapter(concurrency, pipelined), config);
+      const { batcher } = bench;
       const broken = new Set(events.flatMap(({ breaks }, i) => (breaks && i % 3 === 0 ? [i * 10] : [])));
       model.fault = (rows) => {
         if (faults === 'some' && rows.some((row) => broken.has(row))) throw new Error('broken');
@@ -550,8 +556,10 @@ test('whatever comes, each request gets its own answer, once, or its own error',
         const controller = new AbortController();
         if (abortAfterMs !== undefined) clock.after(abortAfterMs, () => controller.abort(new Error('left')));
         const input = Array.from({ length: rows }, (_, k) => i * 10 + k);
+        const batchKey: BatchKey = { modelId: 1, endpoint: '', inputShapeBucket: [i % keys], dtype: 'number' };
+        const { signal } = controller;
         try {
-          const answer = await bench.askWith({ priority, tenant, deadlineMs, signal: controller.signal }, ...input);
+          const answer = await bench.askWith({ priority, tenant, deadlineMs, signal, batchKey }, ...input);
           settled[i]!++;
           expect(answer).toEqual(input.map(answerTo));
           expect(faults === 'some' && broken.has(i * 10)).toBe(false);
