@@ -15,12 +15,13 @@ export function leastMs(
   { rows, tenant, priority }: Pick<BatchRequest, 'rows' | 'tenant' | 'priority'>,
   now: number,
 ): number {
-  if (!queue.isSure(now)) return 0;
+  const { throughput } = queue;
+  if (throughput === 0 || !queue.isSure(now)) return 0;
   let together = rows;
   for (const each of queue.requests) {
     if (each.tenant === tenant && each.priority >= priority) together += each.rows;
   }
-  return Math.max(together / queue.throughput, queue.curve.costOf(rows) ?? 0);
+  return Math.max(together / throughput, queue.curve.costOf(rows) ?? 0);
 }
 
 /** Whether a request that waits cannot be answered in time any more, even if it ran alone and in `busyMs`. */

@@ -5,8 +5,9 @@ import type { ModelCall } from '../call.ts';
 import { batchKeyString } from './batch-key.ts';
 import type { BatchKey } from './batch-key.ts';
 import { BatchQueue } from './batch-queue.ts';
-import { inTurn, RequestQueue, TenantTurns } from './request-queue.ts';
+import { inTurn, RequestQueue } from './request-queue.ts';
 import { sequenceBucket } from './sequence-buckets.ts';
+import { TenantTurns } from './tenant-turns.ts';
 
 /** Queues that are kept although nobody waits in them. */
 const MAX_QUEUES = 256;

@@ -19,12 +19,12 @@ import type { MicroBatcherConfig } from './micro-batcher-config.ts';
 import type { BatchInferOptions, DynamicMicroBatcherOptions, SubmittedRequest } from './micro-batcher-options.ts';
 import type { BatchRequest } from './request.ts';
 import type { BatchTarget } from './run-alone.ts';
+import { PRIORITIES } from './tenant-turns.ts';
 
 export type { BatchInferOptions, DynamicMicroBatcherOptions };
 
 /** Waiting for ten times the latency that is wanted is worth a step of priority. */
 const AGEING = 10;
-const PRIORITIES = Object.values(RequestPriority);
 
 /**
  * Batches the requests of one model. Requests that may share a batch wait in one queue; each queue learns what a batch of

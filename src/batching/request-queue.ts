@@ -1,49 +1,11 @@
 /**
  * @module The requests that may share a batch, in the order in which they are served: by priority, which grows with the wait,
- * and within one priority by turns between tenants (start-time fair queueing: Goyal, Vin, Cheng, 1997).
+ * and within one priority by turns between tenants.
  */
 
-import { RequestPriority } from '../call.ts';
 import type { BatchRequest } from './request.ts';
-
-const PRIORITIES = Object.values(RequestPriority);
-
-interface Turn {
-  readonly request: BatchRequest;
-  /** The tenant's virtual time at which it starts: rows served so far to a tenant that always waits. */
-  readonly start: number;
-  readonly order: number;
-}
-
-/** Whose turn it is among tenants, of one priority. */
-class ClassTurns {
-  readonly #finish = new Map<string, number>();
-  #virtualTime = 0;
-  #order = 0;
-  #waiting = 0;
-
-  come(request: BatchRequest): Turn {
-    const start = Math.max(this.#virtualTime, this.#finish.get(request.tenant) ?? 0);
-    this.#finish.set(request.tenant, start + request.rows);
-    this.#waiting++;
-    return { request, start, order: this.#order++ };
-  }
-
-  served({ start }: Turn): void {
-    this.#virtualTime = Math.max(this.#virtualTime, start);
-    this.left();
-  }
-
-  left(): void {
-    // Nobody waits: nobody is owed anything.
-    if (--this.#waiting === 0) this.#finish.clear();
-  }
-}
-
-/** Whose turn it is among tenants, in all queues of one model. */
-export class TenantTurns {
-  readonly classes: readonly ClassTurns[] = PRIORITIES.map(() => new ClassTurns());
-}
+import { isBefore, PRIORITIES, TenantTurns } from './tenant-turns.ts';
+import type { ClassTurns, Turn } from './tenant-turns.ts';
 
 /** The requests of one priority. */
 class PriorityClass {
@@ -86,10 +48,14 @@ class PriorityClass {
   /** Takes out requests anywhere in it. */
   remove(unwanted: (request: BatchRequest) => boolean): void {
     const heap = this.#heap;
-    const kept = heap.filter((each) => !unwanted(each.request));
-    for (let i = kept.length; i < heap.length; i++) this.#turns.left();
+    const kept: Turn[] = [];
+    for (const each of heap) {
+      if (unwanted(each.request)) this.#turns.left(each.request);
+      else kept.push(each);
+    }
     if (kept.length === heap.length) return;
-    heap.splice(0, heap.length, ...kept);
+    heap.length = 0;
+    for (const each of kept) heap.push(each);
     for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(heap, i);
   }
 
@@ -105,10 +71,6 @@ class PriorityClass {
   *[Symbol.iterator](): Iterator<BatchRequest> {
     for (const each of this.#heap) yield each.request;
   }
-}
-
-function isBefore(a: Turn, b: Turn): boolean {
-  return a.start < b.start || (a.start === b.start && a.order < b.order);
 }
 
 function sink(heap: Turn[], from: number): void {

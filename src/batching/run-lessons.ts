@@ -93,12 +93,12 @@ export class RunLessons {
 
   /**
    * Milliseconds until one of the runs that are under way has ended; or, where they are carried out one after another, until
-   * all have. What takes longer than it usually does is taken to end at any moment.
+   * all have. What takes longer than it usually does, or was not seen lately, is taken to end at any moment.
    */
   busyMs(now: number, inLine: boolean): number {
     let [sum, least, firstAt] = [0, Infinity, now];
     for (const { queue, rows, begunAt } of this.#underWay) {
-      const cost = queue.curve.costOf(rows) ?? 0;
+      const cost = queue.isSure(now) ? (queue.curve.costOf(rows) ?? 0) : 0;
       sum += cost;
       least = Math.min(least, Math.max(0, begunAt + cost - now));
       firstAt = Math.min(firstAt, begunAt);

@@ -180,6 +180,15 @@ test('a model that was slow for a while is asked again, now and then, by those w
   expect(await askEach(1)).toEqual(['0']);
 });
 
+test('runs that take no time that the clock could tell make nobody late', async () => {
+  const { clock, askWith } = await setUp({ maxBatchSize: 4 }, () => 0);
+  for (let round = 0; round < 4; round++) {
+    const answers = outcomes([1, 2, 3, 4, 5, 6].map((row) => askWith({ deadlineMs: 5 }, row)));
+    await clock.run(100);
+    expect(await answers).toEqual(['2', '4', '6', '8', '10', '12']);
+  }
+});
+
 test('a full queue of which nothing is known yet asks for some patience', async () => {
   const { clock, ask } = await setUp({ maxQueueDepth: 1, targetLatencyMs: 80 });
   const answers = [ask(1), ask(2)];

@@ -518,7 +518,7 @@ describe('stop()', () => {
 
 test('whatever comes, each request gets its own answer, once, or its own error', async () => {
   const event = fc.record({
-    gapMs: fc.integer({ min: 0, max: 30 }),
+    jitterMs: fc.integer({ min: 0, max: 30 }),
     rows: fc.integer({ min: 1, max: 4 }),
     priority: fc.constantFrom(...Object.values(RequestPriority)),
     tenant: fc.constantFrom('a', 'b', 'c'),
@@ -527,7 +527,11 @@ test('whatever comes, each request gets its own answer, once, or its own error',
     breaks: fc.boolean(),
   });
   const setting = fc.record({
-    events: fc.array(event, { minLength: 1, maxLength: 60 }),
+    events: fc.array(event, { minLength: 1, maxLength: 80, size: 'max' }),
+    /** So many come at once, or about then. */
+    burst: fc.constantFrom(1, 4, 20),
+    /** Bursts before, from which it has learned what batches cost. */
+    learned: fc.constantFrom(0, 12),
     maxBatchSize: fc.constantFrom(0, 1, 3, 8),
     maxQueueDepth: fc.constantFrom(2, 8, 1024),
     concurrency: fc.constantFrom(1, 2, 4, Infinity),
@@ -538,53 +542,69 @@ test('whatever comes, each request gets its own answer, once, or its own error',
     faults: fc.constantFrom('none', 'some', 'memory', 'batches'),
   });
   await fc.assert(
-    fc.asyncProperty(setting, async ({ events, concurrency, pipelined, keys, fixedMs, faults, ...config }) => {
-      const { maxQueueDepth } = config;
-      const clock = createFakeClock();
-      const model = simulatedModel(clock, (rows) => fixedMs + rows, pipelined ? 1.5 : 0);
-      const bench = await setUpWith(clock, model, simulatedAdapter(concurrency, pipelined), config);
-      const { batcher } = bench;
-      const broken = new Set(events.flatMap(({ breaks }, i) => (breaks && i % 3 === 0 ? [i * 10] : [])));
-      model.fault = (rows) => {
-        if (faults === 'some' && rows.some((row) => broken.has(row))) throw new Error('broken');
-        if (faults === 'memory' && rows.length > 3) throw new Error('out of memory');
-        if (faults === 'batches' && rows.length > 1) throw new Error('not in batches');
-      };
-      const settled: number[] = events.map(() => 0);
-      const asked = events.map(async ({ gapMs, rows, abortAfterMs, priority, tenant, deadlineMs }, i) => {
-        await new Promise<void>((resolve) => clock.after(gapMs * i, resolve));
-        const controller = new AbortController();
-        if (abortAfterMs !== undefined) clock.after(abortAfterMs, () => controller.abort(new Error('left')));
-        const input = Array.from({ length: rows }, (_, k) => i * 10 + k);
-        const batchKey: BatchKey = { modelId: 1, endpoint: '', inputShapeBucket: [i % keys], dtype: 'number' };
-        const { signal } = controller;
-        try {
-          const answer = await bench.askWith({ priority, tenant, deadlineMs, signal, batchKey }, ...input);
-          settled[i]!++;
-          expect(answer).toEqual(input.map(answerTo));
-          expect(faults === 'some' && broken.has(i * 10)).toBe(false);
-        } catch (error) {
-          settled[i]!++;
-          const { name, message } = error as Error;
-          if (name === 'AssertionError') throw error;
-          const expected =
-            (message === 'left' && abortAfterMs !== undefined) ||
-            (name === 'DeadlineExceededError' && deadlineMs !== undefined) ||
-            (name === 'QueueFullError' && maxQueueDepth < 1024) ||
-            (message === 'broken' && faults === 'some' && broken.has(i * 10)) ||
-            // A single request that is too much for the device by itself.
-            (message === 'out of memory' && faults === 'memory' && rows > 3) ||
-            (message === 'not in batches' && faults === 'batches' && rows > 1);
-          expect(expected, `${name}: ${message}`).toBe(true);
+    fc.asyncProperty(
+      setting,
+      async ({ events, burst, learned, concurrency, pipelined, keys, fixedMs, faults, ...config }) => {
+        const { maxQueueDepth } = config;
+        const clock = createFakeClock();
+        const model = simulatedModel(clock, (rows) => fixedMs + rows, pipelined ? 1.5 : 0);
+        const bench = await setUpWith(clock, model, simulatedAdapter(concurrency, pipelined), config);
+        const { batcher } = bench;
+        const keyOf = (i: number): BatchKey => ({
+          modelId: 1,
+          endpoint: '',
+          inputShapeBucket: [i % keys],
+          dtype: 'number',
+        });
+        for (let round = 0; round < learned; round++) {
+          const all = Promise.allSettled(
+            Array.from({ length: 24 }, (_, i) => bench.askWith({ batchKey: keyOf(i) }, i)),
+          );
+          await clock.run(1000);
+          await all;
         }
-      });
-      await clock.run(30 * events.length);
-      const stop = batcher.stop({ drain: true });
-      await clock.run(60 * 25 * events.length);
-      await Promise.all([...asked, stop]);
-      expect(settled).toEqual(events.map(() => 1));
-      expect(batcher.getStats()).toMatchObject({ waiting: 0, inFlight: 0 });
-    }),
-    { numRuns: 60 },
+        const broken = new Set(events.flatMap(({ breaks }, i) => (breaks && i % 3 === 0 ? [i * 10] : [])));
+        model.fault = (rows) => {
+          if (faults === 'some' && rows.some((row) => broken.has(row))) throw new Error('broken');
+          if (faults === 'memory' && rows.length > 3) throw new Error('out of memory');
+          if (faults === 'batches' && rows.length > 1) throw new Error('not in batches');
+        };
+        const settled: number[] = events.map(() => 0);
+        const asked = events.map(async ({ jitterMs, rows, abortAfterMs, priority, tenant, deadlineMs }, i) => {
+          const atMs = 30 * Math.floor(i / burst) + (burst === 20 ? 0 : jitterMs);
+          await new Promise<void>((resolve) => clock.after(atMs, resolve));
+          const controller = new AbortController();
+          if (abortAfterMs !== undefined) clock.after(abortAfterMs, () => controller.abort(new Error('left')));
+          const input = Array.from({ length: rows }, (_, k) => i * 10 + k);
+          const [batchKey, { signal }] = [keyOf(i), controller];
+          try {
+            const answer = await bench.askWith({ priority, tenant, deadlineMs, signal, batchKey }, ...input);
+            settled[i]!++;
+            expect(answer).toEqual(input.map(answerTo));
+            expect(faults === 'some' && broken.has(i * 10)).toBe(false);
+          } catch (error) {
+            settled[i]!++;
+            const { name, message } = error as Error;
+            if (name === 'AssertionError') throw error;
+            const expected =
+              (message === 'left' && abortAfterMs !== undefined) ||
+              (name === 'DeadlineExceededError' && deadlineMs !== undefined) ||
+              (name === 'QueueFullError' && maxQueueDepth < 1024) ||
+              (message === 'broken' && faults === 'some' && broken.has(i * 10)) ||
+              // A single request that is too much for the device by itself.
+              (message === 'out of memory' && faults === 'memory' && rows > 3) ||
+              (message === 'not in batches' && faults === 'batches' && rows > 1);
+            expect(expected, `${name}: ${message}`).toBe(true);
+          }
+        });
+        await clock.run(30 * events.length);
+        const stop = batcher.stop({ drain: true });
+        await clock.run(60 * 25 * events.length);
+        await Promise.all([...asked, stop]);
+        expect(settled).toEqual(events.map(() => 1));
+        expect(batcher.getStats()).toMatchObject({ waiting: 0, inFlight: 0 });
+      },
+    ),
+    { numRuns: 200 },
   );
 }, 120_000);

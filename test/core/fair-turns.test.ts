@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest';
 import type { BatchKey } from '../../src/batching/batch-key.ts';
-import { inTurn, RequestQueue, TenantTurns } from '../../src/batching/request-queue.ts';
+import { inTurn, RequestQueue } from '../../src/batching/request-queue.ts';
+import { TenantTurns } from '../../src/batching/tenant-turns.ts';
 import { RequestPriority } from '../../src/call.ts';
 import { setUp } from '../helpers/simulated-batcher.ts';
 import { queued } from '../helpers/queued-request.ts';
@@ -81,4 +82,30 @@ test('a tenant whose requests are taken out owes nothing once nobody waits', () 
   queue.push(queued({ tenant: 'x' }));
   queue.push(queued({ tenant: 'y' }));
   expect([queue.pop(0)?.tenant, queue.pop(0)?.tenant]).toEqual(['x', 'y']);
+});
+
+test('of tenants who are served and gone nothing is kept, also where somebody always waits', () => {
+  const turns = new TenantTurns();
+  const queue = new RequestQueue(1000, turns);
+  queue.push(queued({ tenant: 'first' }));
+  for (let i = 0; i < 5000; i++) {
+    queue.push(queued({ tenant: `t${i}` }));
+    queue.pop(0);
+  }
+  expect(queue.length).toBe(1);
+  expect(turns.classes[1]?.tenants).toBeLessThanOrEqual(64);
+});
+
+test('tenants who come anew, however many, do not keep one from its second turn', () => {
+  const queue = new RequestQueue(1000);
+  queue.push(queued({ tenant: 'again' }));
+  queue.push(queued({ tenant: 'new' }));
+  queue.pop(0);
+  queue.push(queued({ name: 'second', tenant: 'again' }));
+  let served = 0;
+  for (let name = ''; name !== 'second' && served < 1000; served++) {
+    queue.push(queued({ tenant: `new ${served}` }));
+    name = queue.pop(0)?.call.entryPoint ?? '';
+  }
+  expect(served).toBeLessThan(6);
 });
