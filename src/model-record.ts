@@ -190,7 +190,8 @@ export class ModelRecord implements ProxyBehaviour {
       adapter,
       options,
       source: 'model',
-      ...deadline,
+      deadlineAt: deadline.deadlineAt,
+      deadlineMs: deadline.deadlineMs,
       invoke: (invokeOptions) =>
         this.#invoke(call, own === undefined ? original : () => own.call(adapter, this.#model, call, invokeOptions)),
     };

@@ -35,16 +35,19 @@ export interface RequestParts extends Pick<BatchRequest, 'rows' | 'length' | 'en
   readonly leave: () => void;
 }
 
-/** A request that is settled once, whoever tries, and rejected when its caller leaves. Keeps its input as it is now. */
+/**
+ * A request that is settled once, whoever tries, and rejected when its caller leaves. Keeps its input as it is now. Made field
+ * by field: to copy the rest of an object takes longer than all else of a short call.
+ */
 export function createRequest(
   { adapter, model }: Pick<BatchTarget, 'adapter' | 'model'>,
   submitted: SubmittedRequest,
-  { resolve, reject, leave, ...parts }: RequestParts,
+  parts: RequestParts,
 ): BatchRequest {
   const { signal, deadlineAt, deadlineMs, priority = RequestPriority.NORMAL, tenant = 'default' } = submitted;
   const call = retain(adapter, model, submitted.call);
   const onAbort = (): void => {
-    leave();
+    parts.leave();
     request.reject(abortReason(signal as AbortSignal));
   };
   const settle = (): boolean => {
@@ -54,19 +57,21 @@ export function createRequest(
     return true;
   };
   const request: BatchRequest = {
-    ...parts,
     call,
+    rows: parts.rows,
+    length: parts.length,
     priority,
     tenant,
+    enqueuedAt: parts.enqueuedAt,
     deadlineAt,
     deadlineMs,
     signal,
     settled: false,
     resolve: (answer) => {
-      if (settle()) resolve(answer);
+      if (settle()) parts.resolve(answer);
     },
     reject: (error) => {
-      if (settle()) reject(error);
+      if (settle()) parts.reject(error);
     },
   };
   signal?.addEventListener('abort', onAbort);
