@@ -14,17 +14,23 @@ interface Comparison extends Evidence {
   readonly indices: ReadonlySet<number>;
 }
 
+/** Whether nothing more is to be learned from a batch, whatever is in it. */
+export function isProven({ checks, padTo }: BatchQueue, rows: number): boolean {
+  return !checks.wantsDiffering(rows) && (padTo === undefined || !checks.wantsPadded);
+}
+
 /**
  * True where the answers are those that the requests get alone, or need not be compared; false where they are not; undefined
- * where a request failed alone, which is its own fault, and was rejected.
+ * where a request failed alone, which is its own fault, and was rejected. `due`: they are compared whatever the batch holds.
  */
 export async function answersHold(
   target: BatchTarget,
   queue: BatchQueue,
   requests: readonly BatchRequest[],
   answers: readonly unknown[],
+  due: boolean,
 ): Promise<boolean | undefined> {
-  const comparison = await chooseComparison(target, queue, requests);
+  const comparison = await chooseComparison(target, queue, requests, due);
   if (comparison === undefined) return true;
   for (const i of comparison.indices) {
     const request = requests[i] as BatchRequest;
@@ -47,10 +53,10 @@ async function chooseComparison(
   target: BatchTarget,
   queue: BatchQueue,
   requests: readonly BatchRequest[],
+  due: boolean,
 ): Promise<Comparison | undefined> {
   const { checks, padTo } = queue;
   const rows = rowsOf(requests);
-  const due = checks.isDue(rows);
   const padded = padTo === undefined ? -1 : requests.findIndex(({ length }) => length !== padTo);
   const other = due || checks.wantsDiffering(rows) ? await firstUnlike(target, requests) : -1;
   if (!due && other < 0 && (padded < 0 || !checks.wantsPadded)) return undefined;

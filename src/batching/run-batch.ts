@@ -4,7 +4,7 @@ import type { JoinedCall } from '../adapters/adapter.ts';
 import type { ModelCall } from '../call.ts';
 import { EpochlyError } from '../errors.ts';
 import type { BatchQueue } from './batch-queue.ts';
-import { answersHold } from './compare-answers.ts';
+import { answersHold, isProven } from './compare-answers.ts';
 import type { BatchRequest } from './request.ts';
 import { free, rowsOf, runAlone, runEachAlone, settle } from './run-alone.ts';
 import type { BatchTarget } from './run-alone.ts';
@@ -29,7 +29,8 @@ export async function runBatch(
   } catch (error) {
     return recover(target, queue, requests, error);
   }
-  const hold = await answersHold(target, queue, requests, answers);
+  const due = queue.checks.isDue(rows);
+  const hold = !due && isProven(queue, rows) ? true : await answersHold(target, queue, requests, answers, due);
   if (hold !== true) {
     if (hold === false)
       queue.refusal = queue.padTo === undefined ? 'answers_differ_in_a_batch' : 'answers_differ_when_padded';
