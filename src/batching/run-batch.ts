@@ -96,9 +96,10 @@ async function recover(
   requests: readonly BatchRequest[],
   error: unknown,
 ): Promise<boolean> {
-  queue.failedBatches++;
   const waiting = requests.filter((each) => !each.settled);
+  // Left by all, and ended for that.
   if (waiting.length === 0) return true;
+  queue.failedBatches++;
   const message = error instanceof Error ? error.message : String(error);
   if (waiting.length > 1 && OUT_OF_MEMORY.test(message)) return runHalves(target, queue, waiting);
   if (!(await runEachAlone(target, queue, waiting))) return false;

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { DynamicMicroBatcher } from '../../src/batching/dynamic-micro-batcher.ts';
 import type { MicroBatcherConfig } from '../../src/batching/micro-batcher-config.ts';
 import { RequestPriority } from '../../src/call.ts';
+import type { CallOptions, ModelCall } from '../../src/call.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import { AFFINE, outcomes, setUp, setUpWith } from '../helpers/simulated-batcher.ts';
 import { simulatedAdapter, simulatedModel } from '../helpers/simulated-model.ts';
@@ -136,6 +137,34 @@ test('who is in a hurry is not put into a batch that takes longer than it has', 
   await clock.run(200);
   expect((await asked)[0]).toBe('198');
   expect(model.runs.find((rows) => rows.includes(99))).toHaveLength(10);
+});
+
+test('a batch that everybody has left has not failed', async () => {
+  const clock = createFakeClock();
+  const model = simulatedModel(clock, AFFINE);
+  const adapter = {
+    ...simulatedAdapter(),
+    invoke: (_model: object, { args }: ModelCall, { signal }: CallOptions) =>
+      Promise.race([
+        model(args[0] as number[]),
+        new Promise<never>((_resolve, reject) =>
+          signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+        ),
+      ]),
+  };
+  const { batcher, ask, askWith } = await setUpWith(clock, model, adapter, {});
+  const learned = Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((row) => ask(row)));
+  await clock.run(1000);
+  await learned;
+  model.runs.length = 0;
+  const controller = new AbortController();
+  const left = outcomes([1, 2].map((row) => askWith({ signal: controller.signal }, row)));
+  await clock.run(1);
+  controller.abort();
+  await clock.run(1000);
+  expect(await left).toEqual(['AbortError', 'AbortError']);
+  expect(model.runs).toEqual([[1, 2]]);
+  expect(batcher.getStats()).toMatchObject({ inFlight: 0, queues: [{ failedBatches: 0 }] });
 });
 
 test('a deadline that cannot be met is told as it was given', async () => {
