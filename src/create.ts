@@ -6,12 +6,13 @@ import { BUILT_IN_ADAPTERS } from './adapters/built-in.ts';
 import { AdapterRegistry } from './adapters/registry.ts';
 import type { BatchedModels } from './batching/batched-models.ts';
 import type { BatcherStats } from './batching/batch-stats.ts';
-import { InferenceCache } from './cache/inference-cache.ts';
+import type { ByteStore } from './cache/byte-store.ts';
+import type { InferenceCache } from './cache/inference-cache.ts';
 import type { KeyRotation } from './cache/sealed/rotate-keys.ts';
 import type { Step } from './call.ts';
 import { InferenceConfig } from './config.ts';
 import type { InferenceConfigInit } from './config.ts';
-import { UnsupportedOperationError } from './errors.ts';
+import { ClosedError, UnsupportedOperationError } from './errors.ts';
 import { Emitter } from './events.ts';
 import type { EventSource } from './events.ts';
 import type { HostedModel } from './host/hosted-model.ts';
@@ -20,6 +21,7 @@ import { InferenceProfiler } from './metrics/profiler.ts';
 import { ModelWrapper } from './wrap.ts';
 import type { CallEvent, WrapOptions } from './wrap.ts';
 import { InferenceOptimizer } from './optimizer.ts';
+import { AuditedCache } from './persistence/audited-cache.ts';
 import type { Persistence } from './persistence/open-persistence.ts';
 import type { BackendInfo, Platform } from './platform.ts';
 import type { AuditEvent, AuditLogger } from './privacy/audit-logger.ts';
@@ -36,6 +38,11 @@ export interface EpochlyOptions {
    * HSM, or a key that a page was given by its server. A keyring that is given is closed with the epochly.
    */
   readonly encryptionKey?: KeySource | Keyring | undefined;
+  /**
+   * L3's store, in place of `cache.redisUrl`, for what a URL cannot say: a cluster, Sentinel, a client of yours, by
+   * `openRedisStore()` of 'epochly/cache/redis'; or another store that machines share. Closed with the epochly.
+   */
+  readonly remoteStore?: ByteStore | undefined;
 }
 
 /** One epochly: its models share a configuration, a cache and a profiler. */
@@ -88,15 +95,13 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   });
   const optimizer = new InferenceOptimizer();
   const { tenantId: tenant } = TenantIsolation.fromEnv(platform.env);
-  const cache = new InferenceCache({
+  const cache = new AuditedCache({
     config: config.cache,
     clock: platform.clock,
     digest: platform.digest,
     tenant,
-    onInvalidated: (what) => {
-      const [kind, modelId] = 'modelId' in what ? ['model', what.modelId] : ['tenant', ''];
-      audit({ operation: `invalidate_${kind}`, modelId, result: 'done', details: what });
-    },
+    isolation: config.privacy.cacheTenantIsolation,
+    audit: (event) => audit(event),
   });
   const calls = new Emitter<CallEvent>();
   const adapters = new AdapterRegistry(BUILT_IN_ADAPTERS);
@@ -140,6 +145,8 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     audit({ operation: 'optimization_decided', modelId, result: `level ${level}`, details: { framework, ...steps } }),
   );
 
+  const whyClosed = (): ClosedError =>
+    new ClosedError('This epochly is closed: what it kept outside of memory stays as it is.');
   let persistence: Promise<Persistence> | undefined;
   let isAwaited = false;
   if (config.privacy.mode !== 'ephemeral') {
@@ -151,6 +158,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
         auditLog: await auditLog(),
         onCall: calls.event,
         encryptionKey: options.encryptionKey,
+        remoteStore: options.remoteStore,
       }),
     );
     cache.attach(persistence.then(({ lower }) => lower));
@@ -163,15 +171,20 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     await auditLog();
     await persistence;
   };
-  const close = async (): Promise<void> => {
-    const closing = persistence;
+  let closing: Promise<void> | undefined;
+  const closeAll = async (): Promise<void> => {
+    const opened = persistence;
     persistence = undefined;
-    cache.attach(undefined);
-    await closing?.then(
-      (opened) => opened.close(),
-      () => undefined,
-    );
+    if (opened !== undefined) {
+      cache.attach(import('./persistence/open-persistence.ts').then(({ noTiers }) => noTiers(platform, whyClosed)));
+      await opened.then(
+        (each) => each.close(),
+        () => undefined,
+      );
+    }
+    await options.remoteStore?.close();
   };
+  const close = (): Promise<void> => (closing ??= closeAll());
 
   return {
     config,
@@ -197,8 +210,9 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     ready,
     auditLog,
     async rotateKey(to) {
-      if (persistence === undefined)
-        throw new UnsupportedOperationError('There is no master key: nothing is kept, or it is closed.');
+      if (config.privacy.mode === 'ephemeral')
+        throw new UnsupportedOperationError('There is no master key: nothing is kept.');
+      if (persistence === undefined) throw whyClosed();
       return (await persistence).rotateKey(to);
     },
     close,
