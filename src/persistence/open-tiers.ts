@@ -13,6 +13,7 @@ import { ConfigError, EpochlyError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
 import type { InputRedactor } from '../privacy/input-redactor.ts';
 import type { Keyring } from '../privacy/keyring.ts';
+import { holdsSecret } from './holds-secret.ts';
 import { openTier } from './open-tier.ts';
 import type { OpenedTier, OpenTierOptions } from './open-tier.ts';
 import { PartialTiers } from './partial-tiers.ts';
@@ -98,7 +99,7 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
     digest,
     ttlMs: ttlSeconds * 1000,
     hashesOnly,
-    isSecret: redactor && ((value) => redactor.matches(value)),
+    isSecret: redactor && ((value) => holdsSecret(redactor, value)),
     hold: hashesOnly ? undefined : holding?.store.lock?.bind(holding.store),
     waitUntil,
   };

@@ -424,6 +424,25 @@ test('what matches a pattern is answered, served from memory, and not kept', asy
   expect(sources).toEqual(['model', 'model', 'l2']);
 });
 
+test('what only the parts of a stream together say is found in it', async () => {
+  const config = configOf({ privacy: { redactBuiltIns: ['email'] } });
+  const parts: Record<string, readonly unknown[]> = {
+    text: ['ask ann', '@', 'example', '.com'],
+    bytes: ['ask ann@', 'example.com'].map((part) => new TextEncoder().encode(part)),
+    harmless: ['ask', ' ', 'ann'],
+  };
+  const ask = async (epochly: Epochly): Promise<unknown[]> => {
+    const { model, sources } = count(epochly, async function* (input) {
+      yield* parts[input] as unknown[];
+    });
+    for (const input of Object.keys(parts)) for await (const _ of (await model(input)) as AsyncIterable<unknown>);
+    return sources;
+  };
+  const first = open(config);
+  await ask(first);
+  expect(await ask(await restart(first, config))).toEqual(['model', 'model', 'l2']);
+});
+
 test('a pattern that is none, or could take forever, is an error at start, whatever the mode', async () => {
   for (const mode of ['persisted_encrypted', 'ephemeral'] as const) {
     for (const redactPatterns of [['('], ['(a+)+$']])
