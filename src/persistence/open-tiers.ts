@@ -14,6 +14,7 @@ import type { Platform } from '../platform.ts';
 import type { InputRedactor } from '../privacy/input-redactor.ts';
 import type { Keyring } from '../privacy/keyring.ts';
 import { holdsSecret } from './holds-secret.ts';
+import { FarTier, NearTier } from './near-and-far.ts';
 import { openTier } from './open-tier.ts';
 import type { OpenedTier, OpenTierOptions } from './open-tier.ts';
 import { PartialTiers } from './partial-tiers.ts';
@@ -73,6 +74,8 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
     throw error;
   }
 
+  const [near, far] = opened.map(({ tier }) => tier);
+  if (near instanceof NearTier && far instanceof FarTier) near.far = far;
   for (const { name, tier } of opened) {
     tier.onInvalidated((what) => {
       // Never the other way: two machines would answer each other without an end.
