@@ -36,13 +36,18 @@ export async function openMasterKeys(
       );
     return { keyring: await platform.openKeyring('plaintext'), previous: [], isBrowsersOwn: false };
   }
-  const source = given ?? sourceOf(platform, privacy);
+  const source = given === undefined ? sourceOf(platform, privacy) : given;
   const keyring = await openKeyring(platform, source);
   const isBrowsersOwn = platform.name === 'browser' && 'kind' in source && ['browser', 'env'].includes(source.kind);
   if (given !== undefined || privacy.encryptionKeySource !== 'env' || (platform.env[PREVIOUS_KEY] ?? '') === '')
     return { keyring, previous: [], isBrowsersOwn };
-  const previous = await platform.openKeyring({ kind: 'env', variable: PREVIOUS_KEY });
-  return { keyring, previous: [previous], isBrowsersOwn };
+  try {
+    const previous = await platform.openKeyring({ kind: 'env', variable: PREVIOUS_KEY });
+    return { keyring, previous: [previous], isBrowsersOwn };
+  } catch (error) {
+    await keyring.close();
+    throw error;
+  }
 }
 
 /** @throws KeyError where it is neither: what it is instead may be the key, and is not said. */

@@ -53,7 +53,9 @@ export async function openTier(
   const reason = (error: unknown): string => reasonOf(error, redisUrl);
   const tell = (result: string, details: AuditEvent['details']): void =>
     audit({ operation: 'tier_opened', modelId: '', result, details: { tier: name, ...details } });
-  tier.onError((error) => warnings.warn(name, `the ${name} cache failed, and is gone on without: ${reason(error)}`));
+  tier.onError((error) =>
+    warnings.warn(name, `the ${name} cache failed, and answers are computed meanwhile: ${reason(error)}`),
+  );
 
   const close = async (): Promise<void> => {
     isClosed = true;
@@ -83,7 +85,7 @@ export async function openTier(
     } catch (error) {
       const why = whyBeginAnew(error);
       if (why === undefined) throw error;
-      console.warn(`epochly: ${why.message} of the ${name} cache, which is begun anew.`);
+      console.warn(`epochly: the ${name} cache is begun anew: ${why.message}.`);
       tell(why.result, { key: keyring.id });
       await store.deletePrefix('');
       await tier.open();
@@ -95,10 +97,10 @@ export async function openTier(
     if (!EpochlyError.isInstance(error, 'KEY')) return undefined;
     const { reason: kind } = error as { readonly reason?: string };
     // What this very master key wrapped does not open: nobody can open it.
-    if (kind === 'damaged') return { result: 'key_damaged', message: 'a key is damaged' };
+    if (kind === 'damaged') return { result: 'key_damaged', message: 'its key in the store is damaged' };
     // What a browser's own key sealed is nobody's any more; what others share is not a browser's.
     if (kind === 'wrong' && isBrowsersOwn && name === 'l2')
-      return { result: 'key_lost', message: 'the browser lost the master key' };
+      return { result: 'key_lost', message: 'the browser lost the master key that it was sealed with' };
     return undefined;
   }
 

@@ -259,8 +259,8 @@ describe('the master key', () => {
     const error: unknown = await epochly.ready().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'KEY', reason: 'malformed' });
     expect(String(error)).not.toContain(KEY);
-    const bytes = open(configOf(), { encryptionKey: Buffer.alloc(32, 7) as never });
-    await expect(bytes.ready()).rejects.toMatchObject({ code: 'KEY', reason: 'malformed' });
+    for (const encryptionKey of [Buffer.alloc(32, 7), null, {}] as never[])
+      await expect(open(configOf(), { encryptionKey }).ready()).rejects.toMatchObject({ reason: 'malformed' });
     await expect(open().rotateKey(OTHER_KEY as never)).rejects.toMatchObject({ code: 'KEY', reason: 'malformed' });
   });
 
