@@ -12,7 +12,7 @@ import type { KeyRotation } from './cache/sealed/rotate-keys.ts';
 import type { Step } from './call.ts';
 import { InferenceConfig } from './config.ts';
 import type { InferenceConfigInit } from './config.ts';
-import { ClosedError, UnsupportedOperationError } from './errors.ts';
+import { UnsupportedOperationError } from './errors.ts';
 import { Emitter } from './events.ts';
 import type { EventSource } from './events.ts';
 import type { HostedModel } from './host/hosted-model.ts';
@@ -95,14 +95,25 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   });
   const optimizer = new InferenceOptimizer();
   const { tenantId: tenant } = TenantIsolation.fromEnv(platform.env);
-  const cache = new AuditedCache({
-    config: config.cache,
-    clock: platform.clock,
-    digest: platform.digest,
-    tenant,
-    isolation: config.privacy.cacheTenantIsolation,
-    audit: (event) => audit(event),
-  });
+  let auditing: Promise<AuditLogger> | undefined;
+  const auditLog = async (): Promise<AuditLogger | undefined> => {
+    if (!config.privacy.auditLogEnabled) return undefined;
+    auditing ??= import('./persistence/create-audit-log.ts').then(({ createAuditLog }) =>
+      createAuditLog(config, platform.clock),
+    );
+    return auditing;
+  };
+  // What is wrong with it, ready() says.
+  const audit = (event: AuditEvent): void =>
+    void auditLog().then(
+      (log) => log?.logEvent(event),
+      () => undefined,
+    );
+  const cache = new AuditedCache(
+    { config: config.cache, clock: platform.clock, digest: platform.digest, tenant },
+    audit,
+    config.privacy.cacheTenantIsolation,
+  );
   const calls = new Emitter<CallEvent>();
   const adapters = new AdapterRegistry(BUILT_IN_ADAPTERS);
   let cacheStep: Step | undefined;
@@ -127,26 +138,10 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     forgetBatching: (modelId) => batched?.forget(modelId),
   });
 
-  let auditing: Promise<AuditLogger> | undefined;
-  const auditLog = async (): Promise<AuditLogger | undefined> => {
-    if (!config.privacy.auditLogEnabled) return undefined;
-    auditing ??= import('./persistence/create-audit-log.ts').then(({ createAuditLog }) =>
-      createAuditLog(config, platform.clock),
-    );
-    return auditing;
-  };
-  // What is wrong with it, ready() says.
-  const audit = (event: AuditEvent): void =>
-    void auditLog().then(
-      (log) => log?.logEvent(event),
-      () => undefined,
-    );
   optimizer.onDecision(({ modelId, framework, level, steps }) =>
     audit({ operation: 'optimization_decided', modelId, result: `level ${level}`, details: { framework, ...steps } }),
   );
 
-  const whyClosed = (): ClosedError =>
-    new ClosedError('This epochly is closed: what it kept outside of memory stays as it is.');
   let persistence: Promise<Persistence> | undefined;
   let isAwaited = false;
   if (config.privacy.mode !== 'ephemeral') {
@@ -166,19 +161,17 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
       if (!isAwaited) console.error('epochly cannot keep answers as it is configured to:', error);
     });
   }
+  let closing: Promise<void> | undefined;
   const ready = async (): Promise<void> => {
     isAwaited = true;
     await auditLog();
-    await persistence;
+    if (closing === undefined) await persistence;
   };
-  let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
-    const opened = persistence;
-    persistence = undefined;
-    if (opened !== undefined) {
-      cache.attach(import('./persistence/open-persistence.ts').then(({ noTiers }) => noTiers(platform, whyClosed)));
-      await opened.then(
-        (each) => each.close(),
+    if (persistence !== undefined) {
+      cache.attach(import('./persistence/open-persistence.ts').then(({ closedTiers }) => closedTiers(platform)));
+      await persistence.then(
+        (opened) => opened.close(),
         () => undefined,
       );
     }
@@ -210,9 +203,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     ready,
     auditLog,
     async rotateKey(to) {
-      if (config.privacy.mode === 'ephemeral')
-        throw new UnsupportedOperationError('There is no master key: nothing is kept.');
-      if (persistence === undefined) throw whyClosed();
+      if (persistence === undefined) throw new UnsupportedOperationError('There is no master key: nothing is kept.');
       return (await persistence).rotateKey(to);
     },
     close,

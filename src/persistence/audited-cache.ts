@@ -8,48 +8,46 @@ import type { AuditEvent } from '../privacy/audit-logger.ts';
 /** As whose the answers are kept of tenants that are not kept apart. */
 const SHARED_TENANT = 'default';
 
-export interface AuditedCacheOptions extends Omit<InferenceCacheOptions, 'onInvalidated'> {
-  readonly audit: (event: AuditEvent) => void;
-  /** Whether tenants have answers of their own. */
-  readonly isolation: boolean;
-}
-
 export class AuditedCache extends InferenceCache {
   readonly #audit: (event: AuditEvent) => void;
   readonly #isolation: boolean;
 
-  constructor({ audit, isolation, ...options }: AuditedCacheOptions) {
+  /** `isolation`: whether tenants have answers of their own. */
+  constructor(options: InferenceCacheOptions, audit: (event: AuditEvent) => void, isolation: boolean) {
     super(options);
     this.#audit = audit;
     this.#isolation = isolation;
   }
 
   override invalidateModel(modelId: number): MaybePromise<void> {
-    const event = { operation: 'invalidate_model', modelId };
-    return this.#tell(event, { modelId }, super.invalidateModel(modelId));
+    return this.#tell('model', modelId, { modelId }, super.invalidateModel(modelId));
   }
 
   /** Where tenants are not kept apart, forgets what is kept for all of them. */
   override invalidateTenant(tenant: string): MaybePromise<void> {
-    const tenants = this.#isolation || tenant === SHARED_TENANT ? [tenant] : [tenant, SHARED_TENANT];
-    const forgotten = tenants.map((each) => super.invalidateTenant(each));
-    const all = forgotten.some((each) => each instanceof Promise) ? Promise.all(forgotten).then(noValue) : undefined;
-    return this.#tell({ operation: 'invalidate_tenant', modelId: '' }, { tenant }, all);
+    let forgotten = super.invalidateTenant(tenant);
+    if (!this.#isolation) {
+      const both = Promise.all([forgotten, super.invalidateTenant(SHARED_TENANT)]);
+      forgotten = both.then(() => undefined);
+    }
+    return this.#tell('tenant', '', { tenant }, forgotten);
   }
 
   #tell(
-    event: Pick<AuditEvent, 'operation' | 'modelId'>,
-    details: Readonly<Record<string, unknown>>,
+    what: 'model' | 'tenant',
+    modelId: number | string,
+    details: AuditEvent['details'],
     invalidated: MaybePromise<void>,
   ): MaybePromise<void> {
-    const succeed = (): void => this.#audit({ ...event, result: 'done', details });
-    if (!(invalidated instanceof Promise)) return succeed();
-    return invalidated.then(succeed, (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#audit({ ...event, result: 'failed', details: { ...details, reason } });
-      throw error;
-    });
+    const audit = (result: string, reason?: string): void =>
+      this.#audit({ operation: `invalidate_${what}`, modelId, result, details: { ...details, reason } });
+    if (!(invalidated instanceof Promise)) return audit('done');
+    return invalidated.then(
+      () => audit('done'),
+      (error: unknown) => {
+        audit('failed', (error as Error).message);
+        throw error;
+      },
+    );
   }
 }
-
-function noValue(): void {}

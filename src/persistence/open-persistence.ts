@@ -19,7 +19,7 @@ import type { MasterKeys } from './key-sources.ts';
 import { openAudit } from './open-audit.ts';
 import type { OpenedAudit } from './open-audit.ts';
 import { openTiers } from './open-tiers.ts';
-import { noTiers } from './partial-tiers.ts';
+import { noTiers, whyClosed } from './partial-tiers.ts';
 import { RareWarnings, reasonOf } from './rare-warnings.ts';
 import type { Platform } from '../platform.ts';
 import type { AuditEvent, AuditLogger } from '../privacy/audit-logger.ts';
@@ -28,7 +28,7 @@ import { SecurityError } from '../privacy/security-result.ts';
 import { SecurityValidator } from '../privacy/security-validator.ts';
 import type { CallEvent } from '../wrap.ts';
 
-export { noTiers };
+export { closedTiers } from './partial-tiers.ts';
 
 export interface PersistenceOptions {
   readonly platform: Platform;
@@ -62,7 +62,7 @@ export async function openPersistence(options: PersistenceOptions): Promise<Pers
   const { platform, config, auditLog } = options;
   const opened: (() => unknown)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of opened.splice(0).toReversed()) {
+    for (let close = opened.pop(); close !== undefined; close = opened.pop()) {
       try {
         await close();
       } catch (error) {
@@ -158,22 +158,30 @@ async function openWith(
       throw error;
     }
   };
+  let rotating: Promise<unknown> = Promise.resolve();
+  opened.push(() => rotating);
   // What the key of before wrapped, behind the calls: both open until then.
-  if (keys.previous.length > 0) {
-    const rotated = rotate(keys.keyring).catch((error: unknown) => {
+  if (keys.previous.length > 0)
+    rotating = rotate(keys.keyring).catch((error: unknown) => {
       const reason = reasonOf(error, config.cache.redisUrl);
       console.error(`epochly: the master key was not changed everywhere, and both are still needed: ${reason}`);
     });
-    opened.push(() => rotated);
-  }
+  let isClosed = false;
   return {
     lower: tiers.lower,
     async rotateKey(to) {
-      const next = await openKeyring(platform, to);
-      opened.unshift(() => next.close());
-      return rotate(next);
+      if (isClosed) throw whyClosed();
+      const rotation = openKeyring(platform, to).then((next) => {
+        opened.unshift(() => next.close());
+        return rotate(next);
+      });
+      rotating = Promise.allSettled([rotating, rotation]);
+      return rotation;
     },
-    close: closeAll,
+    close() {
+      isClosed = true;
+      return closeAll();
+    },
   };
 }
 

@@ -3,6 +3,7 @@
 import type { CacheKey, KeptAnswer } from '../cache/inference-cache.ts';
 import { LowerTiers } from '../cache/lower-tiers.ts';
 import type { Looked, LowerTiersOptions } from '../cache/lower-tiers.ts';
+import { ClosedError } from '../errors.ts';
 import type { MaybePromise, Platform } from '../platform.ts';
 
 /** What they are asked to forget, those that are there forget; then it rejects with what `why` makes. */
@@ -35,8 +36,17 @@ export class PartialTiers extends LowerTiers {
   }
 }
 
-/** No tier at all: they could not be opened, or are closed. */
+/** No tier at all: they could not be opened. */
 export function noTiers({ clock, digest, waitUntil }: Platform, why: () => Error): LowerTiers {
   const bytes = (value: Uint8Array): MaybePromise<string> => digest(value);
   return new PartialTiers({ tiers: [], clock, digest: bytes, ttlMs: 0, waitUntil: (work) => waitUntil(work) }, why);
+}
+
+/** No tier any more. */
+export function closedTiers(platform: Platform): LowerTiers {
+  return noTiers(platform, whyClosed);
+}
+
+export function whyClosed(): Error {
+  return new ClosedError('This epochly is closed: what it kept outside of memory stays as it is.');
 }

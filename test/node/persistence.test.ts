@@ -277,6 +277,22 @@ describe('the master key', () => {
     expect(log?.getEntries()).toContainEqual(expect.objectContaining({ operation: 'key_rotated', result: 'failed' }));
   });
 
+  test('that is being changed when it is closed is changed before', async () => {
+    const first = open();
+    const { model: before } = count(first);
+    for (const tenant of ['a', 'b', 'c']) await before.with({ tenant })('x');
+    await first.cache.flush();
+    process.env['EPOCHLY_NEXT'] = OTHER_KEY;
+    const rotation = first.rotateKey({ kind: 'env', variable: 'EPOCHLY_NEXT' });
+    await first.close();
+    expect(await rotation).toMatchObject({ unreadable: 0 });
+    delete process.env['EPOCHLY_NEXT'];
+    process.env['EPOCHLY_ENCRYPTION_KEY'] = OTHER_KEY;
+    const { model, sources } = count(open());
+    for (const tenant of ['a', 'b', 'c']) await model.with({ tenant })('x');
+    expect(sources).toEqual(['l2', 'l2', 'l2']);
+  });
+
   test('there is none to rotate where nothing is kept', async () => {
     const epochly = open({});
     await expect(epochly.rotateKey({ kind: 'env' })).rejects.toThrow('no master key');
