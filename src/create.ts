@@ -165,7 +165,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   const ready = async (): Promise<void> => {
     isAwaited = true;
     await auditLog();
-    if (closing === undefined) await persistence;
+    await (closing ?? persistence);
   };
   const closeAll = async (): Promise<void> => {
     if (persistence !== undefined) {
