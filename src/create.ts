@@ -6,7 +6,8 @@ import { BUILT_IN_ADAPTERS } from './adapters/built-in.ts';
 import { AdapterRegistry } from './adapters/registry.ts';
 import type { BatchedModels } from './batching/batched-models.ts';
 import type { BatcherStats } from './batching/batch-stats.ts';
-import { InferenceCache } from './cache/inference-cache.ts';
+import type { ByteStore } from './cache/byte-store.ts';
+import type { InferenceCache } from './cache/inference-cache.ts';
 import type { KeyRotation } from './cache/sealed/rotate-keys.ts';
 import type { Step } from './call.ts';
 import { InferenceConfig } from './config.ts';
@@ -20,6 +21,7 @@ import { InferenceProfiler } from './metrics/profiler.ts';
 import { ModelWrapper } from './wrap.ts';
 import type { CallEvent, WrapOptions } from './wrap.ts';
 import { InferenceOptimizer } from './optimizer.ts';
+import { AuditedCache } from './persistence/audited-cache.ts';
 import type { Persistence } from './persistence/open-persistence.ts';
 import type { BackendInfo, Platform } from './platform.ts';
 import type { AuditEvent, AuditLogger } from './privacy/audit-logger.ts';
@@ -36,6 +38,11 @@ export interface EpochlyOptions {
    * HSM, or a key that a page was given by its server. A keyring that is given is closed with the epochly.
    */
   readonly encryptionKey?: KeySource | Keyring | undefined;
+  /**
+   * L3's store, in place of `cache.redisUrl`, for what a URL cannot say: a cluster, Sentinel, a client of yours, by
+   * `openRedisStore()` of 'epochly/cache/redis'; or another store that machines share. Closed with the epochly.
+   */
+  readonly remoteStore?: ByteStore | undefined;
 }
 
 /** One epochly: its models share a configuration, a cache and a profiler. */
@@ -88,16 +95,25 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   });
   const optimizer = new InferenceOptimizer();
   const { tenantId: tenant } = TenantIsolation.fromEnv(platform.env);
-  const cache = new InferenceCache({
-    config: config.cache,
-    clock: platform.clock,
-    digest: platform.digest,
-    tenant,
-    onInvalidated: (what) => {
-      const [kind, modelId] = 'modelId' in what ? ['model', what.modelId] : ['tenant', ''];
-      audit({ operation: `invalidate_${kind}`, modelId, result: 'done', details: what });
-    },
-  });
+  let auditing: Promise<AuditLogger> | undefined;
+  const auditLog = async (): Promise<AuditLogger | undefined> => {
+    if (!config.privacy.auditLogEnabled) return undefined;
+    auditing ??= import('./persistence/create-audit-log.ts').then(({ createAuditLog }) =>
+      createAuditLog(config, platform.clock),
+    );
+    return auditing;
+  };
+  // What is wrong with it, ready() says.
+  const audit = (event: AuditEvent): void =>
+    void auditLog().then(
+      (log) => log?.logEvent(event),
+      () => undefined,
+    );
+  const cache = new AuditedCache(
+    { config: config.cache, clock: platform.clock, digest: platform.digest, tenant },
+    audit,
+    config.privacy.cacheTenantIsolation,
+  );
   const calls = new Emitter<CallEvent>();
   const adapters = new AdapterRegistry(BUILT_IN_ADAPTERS);
   let cacheStep: Step | undefined;
@@ -122,20 +138,6 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     forgetBatching: (modelId) => batched?.forget(modelId),
   });
 
-  let auditing: Promise<AuditLogger> | undefined;
-  const auditLog = async (): Promise<AuditLogger | undefined> => {
-    if (!config.privacy.auditLogEnabled) return undefined;
-    auditing ??= import('./persistence/create-audit-log.ts').then(({ createAuditLog }) =>
-      createAuditLog(config, platform.clock),
-    );
-    return auditing;
-  };
-  // What is wrong with it, ready() says.
-  const audit = (event: AuditEvent): void =>
-    void auditLog().then(
-      (log) => log?.logEvent(event),
-      () => undefined,
-    );
   optimizer.onDecision(({ modelId, framework, level, steps }) =>
     audit({ operation: 'optimization_decided', modelId, result: `level ${level}`, details: { framework, ...steps } }),
   );
@@ -151,6 +153,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
         auditLog: await auditLog(),
         onCall: calls.event,
         encryptionKey: options.encryptionKey,
+        remoteStore: options.remoteStore,
       }),
     );
     cache.attach(persistence.then(({ lower }) => lower));
@@ -158,20 +161,23 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
       if (!isAwaited) console.error('epochly cannot keep answers as it is configured to:', error);
     });
   }
+  let closing: Promise<void> | undefined;
   const ready = async (): Promise<void> => {
     isAwaited = true;
     await auditLog();
-    await persistence;
+    await (closing ?? persistence);
   };
-  const close = async (): Promise<void> => {
-    const closing = persistence;
-    persistence = undefined;
-    cache.attach(undefined);
-    await closing?.then(
-      (opened) => opened.close(),
-      () => undefined,
-    );
+  const closeAll = async (): Promise<void> => {
+    if (persistence !== undefined) {
+      cache.attach(import('./persistence/open-persistence.ts').then(({ closedTiers }) => closedTiers(platform)));
+      await persistence.then(
+        (opened) => opened.close(),
+        () => undefined,
+      );
+    }
+    await options.remoteStore?.close();
   };
+  const close = (): Promise<void> => (closing ??= closeAll());
 
   return {
     config,
@@ -197,8 +203,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     ready,
     auditLog,
     async rotateKey(to) {
-      if (persistence === undefined)
-        throw new UnsupportedOperationError('There is no master key: nothing is kept, or it is closed.');
+      if (persistence === undefined) throw new UnsupportedOperationError('There is no master key: nothing is kept.');
       return (await persistence).rotateKey(to);
     },
     close,

@@ -38,6 +38,13 @@ export interface BackendInfo {
   readonly reason?: string;
 }
 
+export interface RemoteStoreOptions {
+  /** What all of the store's names begin with. */
+  readonly prefix: string;
+  /** Longest for one answer, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
 /** What the core needs from where it runs. */
 export interface Platform {
   readonly name: 'browser' | 'node' | 'web';
@@ -65,10 +72,10 @@ export interface Platform {
    */
   openStore(name: string): Promise<ByteStore>;
   /**
-   * A store that several machines share: Redis, in Node. Opens also where it cannot be reached now. `timeoutMs`: longest for one
-   * answer. Rejects with the reason where there can be none.
+   * A store that several machines share: Redis, in Node. Opens also where it cannot be reached now. Rejects with the reason where
+   * there can be none.
    */
-  openRemoteStore(url: string, timeoutMs: number): Promise<ByteStore>;
+  openRemoteStore(url: string, options: RemoteStoreOptions): Promise<ByteStore>;
   /** The master key; 'plaintext' is none, and checksums in place of secrecy. @throws KeyError where it cannot be had, or is no key */
   openKeyring(source: KeySource | 'plaintext'): Promise<Keyring>;
   /** Where the audit log is written: a folder in Node, an IndexedDB database in browsers. @throws ConfigError where it cannot be */

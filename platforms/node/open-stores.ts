@@ -1,6 +1,7 @@
 /** @module The stores and keys of persistent tiers in Node. */
 
 import type { ByteStore } from '../../src/cache/byte-store.ts';
+import type { RemoteStoreOptions } from '../../src/platform.ts';
 import type { Keyring, KeySource } from '../../src/privacy/keyring.ts';
 import { expandHome } from './expand-home.ts';
 import { openKeyring } from './keyring/open-keyring.ts';
@@ -22,8 +23,8 @@ export async function openStore(path: string): Promise<ByteStore> {
   return store;
 }
 
-export function openRemoteStore(url: string, timeoutMs: number): Promise<ByteStore> {
-  return openRedisStore({ url, timeoutMs });
+export function openRemoteStore(url: string, options: RemoteStoreOptions): Promise<ByteStore> {
+  return openRedisStore({ url, ...options });
 }
 
 export async function openAnyKeyring(source: KeySource | 'plaintext'): Promise<Keyring> {

@@ -23,7 +23,7 @@ export const nodePlatform: Platform = {
   listBackends,
   // What only persistent tiers need comes with them.
   openStore: async (name) => (await import('./open-stores.ts')).openStore(name),
-  openRemoteStore: async (url, timeoutMs) => (await import('./open-stores.ts')).openRemoteStore(url, timeoutMs),
+  openRemoteStore: async (url, options) => (await import('./open-stores.ts')).openRemoteStore(url, options),
   openKeyring: async (source) => (await import('./open-stores.ts')).openAnyKeyring(source),
   openAuditStorage: async (path) => (await import('./audit/folder-audit-storage.ts')).openAuditFolder(path),
   onEnding,

@@ -29,6 +29,11 @@ export interface CacheConfig {
   readonly l2Path: string;
   /** L3's Redis, in modes other than 'ephemeral': `redis://` or `rediss://`. '' is no L3. Default ''. */
   readonly redisUrl: string;
+  /**
+   * What all names in Redis begin with: applications with master keys of their own need prefixes of their own where they share a
+   * database. Not empty. Default 'epochly:'.
+   */
+  readonly redisPrefix: string;
   /** Longest that a call waits for Redis, in milliseconds: afterwards it is not asked for a while. Default 250. */
   readonly redisTimeoutMs: number;
   /** Whether nodes that are asked the same at once wait for the first one's answer, through Redis. Default false. */
@@ -44,6 +49,7 @@ export const DEFAULT_CACHE_CONFIG: CacheConfig = {
   l2MaxBytes: 1_073_741_824,
   l2Path: '',
   redisUrl: '',
+  redisPrefix: 'epochly:',
   redisTimeoutMs: 250,
   crossNodeSingleFlight: false,
 };

@@ -54,6 +54,7 @@ export const SECTIONS: Readonly<Record<SectionName, SectionSpec>> = {
     l2MaxBytes: integer(DEFAULT_CACHE_CONFIG.l2MaxBytes, 1),
     l2Path: text(DEFAULT_CACHE_CONFIG.l2Path),
     redisUrl: text(DEFAULT_CACHE_CONFIG.redisUrl),
+    redisPrefix: text(DEFAULT_CACHE_CONFIG.redisPrefix),
     redisTimeoutMs: number(DEFAULT_CACHE_CONFIG.redisTimeoutMs, 1),
     crossNodeSingleFlight: flag(DEFAULT_CACHE_CONFIG.crossNodeSingleFlight),
   },

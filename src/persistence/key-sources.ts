@@ -2,6 +2,7 @@
 
 import type { InferenceConfig } from '../config.ts';
 import { ConfigError } from '../errors.ts';
+import { KeyError } from '../key-error.ts';
 import type { Platform } from '../platform.ts';
 import type { Keyring, KeySource } from '../privacy/keyring.ts';
 
@@ -14,6 +15,8 @@ const PREVIOUS_KEY = 'EPOCHLY_PREVIOUS_ENCRYPTION_KEY';
 export interface MasterKeys {
   readonly keyring: Keyring;
   readonly previous: readonly Keyring[];
+  /** Whether the browser made the key itself: where that is lost, nobody has it, and what it sealed is nothing any more. */
+  readonly isBrowsersOwn: boolean;
 }
 
 /**
@@ -31,17 +34,33 @@ export async function openMasterKeys(
         'privacy.encrypt_at_rest',
         'privacy.encrypt_at_rest is false: answers would lie readable in the store. Set privacy.allow_plaintext_at_rest to true as well where that is meant.',
       );
-    return { keyring: await platform.openKeyring('plaintext'), previous: [] };
+    return { keyring: await platform.openKeyring('plaintext'), previous: [], isBrowsersOwn: false };
   }
-  const source = given ?? sourceOf(platform, privacy);
+  const source = given === undefined ? sourceOf(platform, privacy) : given;
   const keyring = await openKeyring(platform, source);
+  const isBrowsersOwn = platform.name === 'browser' && 'kind' in source && ['browser', 'env'].includes(source.kind);
   if (given !== undefined || privacy.encryptionKeySource !== 'env' || (platform.env[PREVIOUS_KEY] ?? '') === '')
-    return { keyring, previous: [] };
-  return { keyring, previous: [await platform.openKeyring({ kind: 'env', variable: PREVIOUS_KEY })] };
+    return { keyring, previous: [], isBrowsersOwn };
+  try {
+    const previous = await platform.openKeyring({ kind: 'env', variable: PREVIOUS_KEY });
+    return { keyring, previous: [previous], isBrowsersOwn };
+  } catch (error) {
+    await keyring.close();
+    throw error;
+  }
 }
 
+/** @throws KeyError where it is neither: what it is instead may be the key, and is not said. */
 export async function openKeyring(platform: Platform, source: KeySource | Keyring): Promise<Keyring> {
-  return 'kind' in source ? platform.openKeyring(source) : source;
+  const given: unknown = source;
+  if (typeof given === 'object' && given !== null) {
+    if ('kind' in given && typeof given.kind === 'string') return platform.openKeyring(source as KeySource);
+    if ('openKey' in given && typeof given.openKey === 'function') return source as Keyring;
+  }
+  throw new KeyError(
+    "The encryption key is neither a source, such as { kind: 'bytes', bytes }, nor a keyring of openKeyring(). What was given is not shown.",
+    { reason: 'malformed' },
+  );
 }
 
 function sourceOf(platform: Platform, privacy: InferenceConfig['privacy']): KeySource {

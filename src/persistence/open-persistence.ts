@@ -3,10 +3,13 @@
  * other. Loaded where the configuration asks for anything of it.
  */
 
+import { AccessLog } from './access-log.ts';
 import { createRedactor } from './create-audit-log.ts';
+import type { ByteStore } from '../cache/byte-store.ts';
 import { InferenceCache } from '../cache/inference-cache.ts';
 import type { LowerTiers } from '../cache/lower-tiers.ts';
 import type { KeyRotation } from '../cache/sealed/rotate-keys.ts';
+import { StoreUnavailableError } from '../cache/store-errors.ts';
 import type { InferenceConfig } from '../config.ts';
 import { EpochlyError } from '../errors.ts';
 import { KeyError } from '../key-error.ts';
@@ -16,12 +19,16 @@ import type { MasterKeys } from './key-sources.ts';
 import { openAudit } from './open-audit.ts';
 import type { OpenedAudit } from './open-audit.ts';
 import { openTiers } from './open-tiers.ts';
+import { noTiers, whyClosed } from './partial-tiers.ts';
+import { RareWarnings, reasonOf } from './rare-warnings.ts';
 import type { Platform } from '../platform.ts';
 import type { AuditEvent, AuditLogger } from '../privacy/audit-logger.ts';
 import type { Keyring, KeySource } from '../privacy/keyring.ts';
 import { SecurityError } from '../privacy/security-result.ts';
 import { SecurityValidator } from '../privacy/security-validator.ts';
 import type { CallEvent } from '../wrap.ts';
+
+export { closedTiers } from './partial-tiers.ts';
 
 export interface PersistenceOptions {
   readonly platform: Platform;
@@ -32,12 +39,13 @@ export interface PersistenceOptions {
   readonly onCall: EventSource<CallEvent>;
   /** In place of what the configuration says. */
   readonly encryptionKey: KeySource | Keyring | undefined;
+  /** L3's, in place of what the configuration says of Redis. Closed with the rest. */
+  readonly remoteStore: ByteStore | undefined;
 }
 
 /** What is open. */
 export interface Persistence {
-  /** Undefined where nothing can be kept here. */
-  readonly lower: LowerTiers | undefined;
+  readonly lower: LowerTiers;
   /** Wraps all keys by another master key while they are in use. */
   rotateKey(to: KeySource | Keyring): Promise<KeyRotation>;
   /** Writes what waits, and closes all. */
@@ -54,7 +62,7 @@ export async function openPersistence(options: PersistenceOptions): Promise<Pers
   const { platform, config, auditLog } = options;
   const opened: (() => unknown)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of opened.splice(0).toReversed()) {
+    for (let close = opened.pop(); close !== undefined; close = opened.pop()) {
       try {
         await close();
       } catch (error) {
@@ -72,9 +80,10 @@ export async function openPersistence(options: PersistenceOptions): Promise<Pers
     const reason = (error as Error).message;
     console.warn(`epochly keeps answers in memory only: ${reason}`);
     auditLog?.logEvent({ operation: 'persistence_opened', modelId: '', result: 'unavailable', details: { reason } });
+    const why = (): Error => new StoreUnavailableError(`What may be kept here stays as it is: ${reason}`);
     return {
-      lower: undefined,
-      rotateKey: async () => ({ rewrapped: 0, unreadable: 0 }),
+      lower: noTiers(platform, why),
+      rotateKey: () => Promise.reject(why()),
       close: async () => auditLog?.close(),
     };
   }
@@ -82,17 +91,21 @@ export async function openPersistence(options: PersistenceOptions): Promise<Pers
 
 async function openWith(
   keys: MasterKeys,
-  { platform, config, cache, auditLog, onCall }: PersistenceOptions,
+  { platform, config, cache, auditLog, onCall, remoteStore }: PersistenceOptions,
   opened: (() => unknown)[],
   closeAll: () => Promise<void>,
 ): Promise<Persistence> {
   const { privacy } = config;
   const audit = (event: AuditEvent): void => auditLog?.logEvent(event);
+  const warnings = new RareWarnings(platform.clock);
   const redactor = await createRedactor(config);
   let log: OpenedAudit | undefined;
   if (auditLog !== undefined && privacy.auditLogPath !== '') {
-    log = await openAudit(platform, config, keys.keyring, keys.previous);
-    auditLog.attach(log.sink);
+    auditLog.onSinkError(({ error }) =>
+      warnings.warn('audit log', `the audit log cannot be written: ${reasonOf(error)}`),
+    );
+    log = await openAudit(platform, config, keys);
+    if (log !== undefined) auditLog.attach(log.sink);
     opened.push(() => auditLog.close());
   }
   const details = { mode: privacy.mode, encryptAtRest: privacy.encryptAtRest, key: keys.keyring.id };
@@ -108,48 +121,67 @@ async function openWith(
     platform,
     config,
     cache,
-    keyring: keys.keyring,
-    previousKeyrings: keys.previous,
+    keys,
+    remoteStore,
     redactor,
     audit,
+    warnings,
   });
   opened.push(
     () => tiers.close(),
-    () => tiers.lower?.flush(),
+    () => tiers.lower.flush(),
   );
-  const accesses = onCall(({ source, modelId, entryPoint }) => {
-    if (source === 'l2' || source === 'l3')
-      audit({ operation: 'cache_access', modelId, result: 'hit', details: { tier: source, entryPoint } });
-  });
-  opened.push(() => accesses[Symbol.dispose]());
+  const accesses = new AccessLog(platform.clock, audit);
+  const listening = onCall((event) => accesses.add(event));
+  opened.push(
+    () => accesses.close(),
+    () => listening[Symbol.dispose](),
+  );
   const ending = platform.onEnding(async () => {
-    await Promise.all([tiers.lower?.flush(), auditLog?.flush()]);
+    accesses.flush();
+    await Promise.all([tiers.lower.flush(), auditLog?.flush()]);
   });
   opened.push(() => ending[Symbol.dispose]());
 
   let current = keys.keyring;
   const rotate = async (next: Keyring): Promise<KeyRotation> => {
-    const rotation = await tiers.rotateKey(next);
-    await log?.rotateKey(current, next);
-    audit({
-      operation: 'key_rotated',
-      modelId: '',
-      result: 'done',
-      details: { from: current.id, to: next.id, ...rotation },
-    });
-    current = next;
-    return rotation;
+    const event = { operation: 'key_rotated', modelId: '' };
+    const ids = { from: current.id, to: next.id };
+    try {
+      const rotation = await tiers.rotateKey(next);
+      await log?.rotateKey(current, next);
+      audit({ ...event, result: 'done', details: { ...ids, ...rotation } });
+      current = next;
+      return rotation;
+    } catch (error) {
+      audit({ ...event, result: 'failed', details: { ...ids, reason: reasonOf(error, config.cache.redisUrl) } });
+      throw error;
+    }
   };
+  let rotating: Promise<unknown> = Promise.resolve();
+  opened.push(() => rotating);
   // What the key of before wrapped, behind the calls: both open until then.
-  if (keys.previous.length > 0) platform.waitUntil(rotate(keys.keyring));
+  if (keys.previous.length > 0)
+    rotating = rotate(keys.keyring).catch((error: unknown) => {
+      const reason = reasonOf(error, config.cache.redisUrl);
+      console.error(`epochly: the master key was not changed everywhere, and both are still needed: ${reason}`);
+    });
+  let isClosed = false;
   return {
     lower: tiers.lower,
     async rotateKey(to) {
-      const next = await openKeyring(platform, to);
-      opened.unshift(() => next.close());
-      return rotate(next);
+      if (isClosed) throw whyClosed();
+      const rotation = openKeyring(platform, to).then((next) => {
+        opened.unshift(() => next.close());
+        return rotate(next);
+      });
+      rotating = Promise.allSettled([rotating, rotation]);
+      return rotation;
     },
-    close: closeAll,
+    close() {
+      isClosed = true;
+      return closeAll();
+    },
   };
 }
 
@@ -167,6 +199,7 @@ async function check(
     cache,
     config,
     privacyMode: mode,
+    encryptAtRest,
     encryptionKeyPresent: encryptAtRest && keyring.id !== '',
     redactionPatternsConfigured: redactPatterns.length > 0 || redactBuiltIns.length > 0,
   });

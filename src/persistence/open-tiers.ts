@@ -1,49 +1,41 @@
 /** @module Opens the persistent tiers that the configuration asks for. */
 
 import type { ByteStore } from '../cache/byte-store.ts';
+import type { TierInvalidation } from '../cache/cache-tier.ts';
 import { guardStore } from '../cache/guarded-store.ts';
 import type { InferenceCache } from '../cache/inference-cache.ts';
 import { LowerTiers } from '../cache/lower-tiers.ts';
-import type { NamedTier } from '../cache/lower-tiers.ts';
+import type { LowerTiersOptions, NamedTier } from '../cache/lower-tiers.ts';
 import { HashesOnlyTier } from '../cache/sealed/hashes-only-tier.ts';
-import { L2Cache } from '../cache/sealed/l2-cache.ts';
-import { L3Cache } from '../cache/sealed/l3-cache.ts';
 import type { KeyRotation } from '../cache/sealed/rotate-keys.ts';
-import type { InferenceConfig } from '../config.ts';
-import { EpochlyError } from '../errors.ts';
-import { KeyError } from '../key-error.ts';
+import { StoreUnavailableError } from '../cache/store-errors.ts';
+import { ConfigError, EpochlyError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
-import type { AuditEvent } from '../privacy/audit-logger.ts';
 import type { InputRedactor } from '../privacy/input-redactor.ts';
 import type { Keyring } from '../privacy/keyring.ts';
+import { holdsSecret } from './holds-secret.ts';
+import { FarTier, NearTier } from './near-and-far.ts';
+import { openTier } from './open-tier.ts';
+import type { OpenedTier, OpenTierOptions } from './open-tier.ts';
+import { PartialTiers } from './partial-tiers.ts';
+import { reasonOf } from './rare-warnings.ts';
 
-export interface OpenTiersOptions {
-  readonly platform: Platform;
-  readonly config: InferenceConfig;
+export interface OpenTiersOptions extends OpenTierOptions {
   readonly cache: InferenceCache;
-  readonly keyring: Keyring;
-  readonly previousKeyrings: readonly Keyring[];
+  /** L3's, in place of what the configuration says of Redis. Closed with the tiers. */
+  readonly remoteStore: ByteStore | undefined;
   /** Of what must not be kept. */
   readonly redactor: InputRedactor | undefined;
-  readonly audit: (event: AuditEvent) => void;
 }
 
 export interface OpenedTiers {
-  /** Undefined where none could be opened. */
-  readonly lower: LowerTiers | undefined;
-  /** Wraps all keys of all tiers by another master key, while they are in use. */
+  readonly lower: LowerTiers;
+  /**
+   * Wraps all keys of all tiers by another master key, while they are in use.
+   * @throws StoreUnavailableError where one could not be opened, and has its keys as they were
+   */
   rotateKey(keyring: Keyring): Promise<KeyRotation>;
   close(): Promise<void>;
-}
-
-type OpenTier = L2Cache | L3Cache | HashesOnlyTier;
-
-interface Opened {
-  readonly name: NamedTier['name'];
-  readonly store: ByteStore;
-  readonly tier: OpenTier;
-  /** Resolves once it is told what others invalidate, where the store can tell, or after Redis's time-out. */
-  readonly isHeard: Promise<void>;
 }
 
 /**
@@ -51,35 +43,43 @@ interface Opened {
  * later. @throws KeyError where the master key is not the one that a store was sealed with.
  */
 export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers> {
-  const { platform, config, cache, keyring, redactor, audit } = options;
+  const { platform, config, cache, redactor, audit, warnings } = options;
   const { clock, waitUntil, digest } = platform;
-  const { l2Path, redisUrl, redisTimeoutMs, ttlSeconds, crossNodeSingleFlight } = config.cache;
+  const { l2Path, redisUrl, redisPrefix, redisTimeoutMs, ttlSeconds, crossNodeSingleFlight } = config.cache;
   const hashesOnly = config.privacy.mode === 'hashes_only';
-  const opened: Opened[] = [];
+  const opened: OpenedTier[] = [];
+  const heardBy: Promise<void>[] = [];
+  /** Tiers that are configured and not there, with the reason. */
+  const missing: { readonly name: string; readonly reason: string }[] = [];
+  /** What other machines invalidated, being forgotten here. */
+  const forgetting = new Set<Promise<void>>();
   const close = async (): Promise<void> => {
-    await Promise.allSettled(opened.map(async ({ tier }) => tier.close()));
-    await Promise.allSettled(opened.map(async ({ store }) => store.close()));
+    await Promise.all(forgetting);
+    await Promise.allSettled(opened.map((each) => each.close()));
   };
 
+  const remote = options.remoteStore;
+  const isRemote = remote !== undefined || redisUrl !== '';
   try {
-    if (l2Path !== '' || redisUrl === '') {
-      const open = (): Promise<ByteStore> => platform.openStore(l2Path);
-      const l2 = await openTier('l2', open, options);
-      if (l2 !== undefined) opened.push(l2);
-    }
-    if (redisUrl !== '') {
-      const open = async (): Promise<ByteStore> =>
-        guardStore(await platform.openRemoteStore(redisUrl, redisTimeoutMs), { timeoutMs: redisTimeoutMs, clock });
-      const l3 = await openTier('l3', open, options);
-      if (l3 !== undefined) opened.push(l3);
-    }
+    if (l2Path !== '' || !isRemote) await open('l2', () => platform.openStore(l2Path));
+    if (isRemote)
+      await open('l3', async () => {
+        if (remote === undefined && redisPrefix === '') throw new ConfigError('cache.redis_prefix', NO_PREFIX);
+        const where = { timeoutMs: redisTimeoutMs, prefix: redisPrefix };
+        const store = remote ?? (await platform.openRemoteStore(redisUrl, where));
+        return guardStore(store, { timeoutMs: redisTimeoutMs, clock });
+      });
   } catch (error) {
     await close();
     throw error;
   }
 
+  const [near, far] = opened.map(({ tier }) => tier);
+  if (near instanceof NearTier && far instanceof FarTier) near.far = far;
   for (const { name, tier } of opened) {
     tier.onInvalidated((what) => {
+      // Never the other way: two machines would answer each other without an end.
+      if (name === 'l3') for (const each of opened) if (each.name === 'l2') forgetIn(each, what);
       if ('model' in what) cache.dropIdentity(what.model);
       else cache.dropTenant(what.tenant);
     });
@@ -91,26 +91,27 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
       });
     }
   }
-  await Promise.all(opened.map(({ isHeard }) => isHeard));
+  await Promise.all(heardBy);
   // Something may have been missed from now on: whatever it was, nothing of before is served.
   for (const { store } of opened) store.onAnnounced?.((message) => message === '' && cache.dropAll());
   const [first] = opened;
   const holding = crossNodeSingleFlight ? opened.at(-1) : first?.name === 'l2' ? first : undefined;
+  const lowerOptions: LowerTiersOptions = {
+    tiers: opened,
+    clock,
+    digest,
+    ttlMs: ttlSeconds * 1000,
+    hashesOnly,
+    isSecret: redactor && ((value) => holdsSecret(redactor, value)),
+    hold: hashesOnly ? undefined : holding?.store.lock?.bind(holding.store),
+    waitUntil,
+  };
+  const isComplete = missing.length === 0;
   return {
-    lower:
-      first &&
-      new LowerTiers({
-        tiers: opened,
-        clock,
-        digest,
-        ttlMs: ttlSeconds * 1000,
-        hashesOnly,
-        isSecret: redactor && ((value) => redactor.matches(value)),
-        hold: hashesOnly ? undefined : holding?.store.lock?.bind(holding.store),
-        waitUntil,
-      }),
+    lower: isComplete ? new LowerTiers(lowerOptions) : new PartialTiers(lowerOptions, whyIncomplete),
     async rotateKey(next) {
       const rotations = await Promise.all(opened.map(({ tier }) => tier.rotateKey(next)));
+      if (!isComplete) throw whyIncomplete();
       return {
         rewrapped: rotations.reduce((sum, each) => sum + each.rewrapped, 0),
         unreadable: rotations.reduce((sum, each) => sum + each.unreadable, 0),
@@ -119,52 +120,42 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
     close,
   };
 
-  async function openTier(
-    name: NamedTier['name'],
-    open: () => Promise<ByteStore>,
-    { previousKeyrings }: OpenTiersOptions,
-  ): Promise<Opened | undefined> {
+  async function open(name: NamedTier['name'], openStore: () => Promise<ByteStore>): Promise<void> {
     let store: ByteStore;
     try {
-      store = await open();
+      store = await openStore();
     } catch (error) {
-      const reason = (error as Error).message;
+      if (EpochlyError.isInstance(error, 'CONFIG')) throw error;
+      const reason = reasonOf(error, redisUrl);
       console.warn(`epochly goes on without its ${name} cache: ${reason}`);
       audit({ operation: 'tier_opened', modelId: '', result: 'unavailable', details: { tier: name, reason } });
-      return undefined;
+      missing.push({ name, reason });
+      return;
     }
-    const isHeard = name === 'l2' ? Promise.resolve() : heard(store, platform, redisTimeoutMs);
-    const maxBytes = name === 'l2' ? config.cache.l2MaxBytes : undefined;
-    const tierOptions = { store, keyring, previousKeyrings, clock, ttlSeconds, maxBytes };
-    const Tier = hashesOnly ? HashesOnlyTier : name === 'l2' ? L2Cache : L3Cache;
-    const tier = new Tier(tierOptions);
-    try {
-      await openKeys(tier, store, name);
-    } catch (error) {
-      await tier.close();
-      await store.close();
-      throw error;
-    }
-    audit({ operation: 'tier_opened', modelId: '', result: 'opened', details: { tier: name, key: keyring.id } });
-    return { name, store, tier, isHeard };
+    if (name === 'l3') heardBy.push(heard(store, platform, redisTimeoutMs));
+    opened.push(await openTier(name, store, options));
   }
 
-  async function openKeys(tier: OpenTier, store: ByteStore, name: string): Promise<void> {
-    try {
-      await tier.open();
-    } catch (error) {
-      // Whether the keys fit is then found out once it can be reached.
-      if (!EpochlyError.isInstance(error, 'KEY')) return;
-      // A browser makes its key itself: where that is gone, nobody has it, and what it sealed is nothing any more.
-      const isLost = platform.name === 'browser' && error instanceof KeyError && error.reason === 'wrong';
-      if (!isLost) throw error;
-      console.warn(`epochly: the browser lost the master key of the ${name} cache, which is begun anew.`);
-      audit({ operation: 'tier_opened', modelId: '', result: 'key_lost', details: { tier: name, key: keyring.id } });
-      await store.deletePrefix('');
-      await tier.open();
-    }
+  function whyIncomplete(): Error {
+    const all = missing.map(({ name, reason }) => `the ${name} cache could not be opened (${reason})`).join(', and ');
+    return new StoreUnavailableError(`What may be kept there stays as it is: ${all}.`);
+  }
+
+  function forgetIn({ name, tier }: OpenedTier, what: TierInvalidation): void {
+    const forget = async (): Promise<void> =>
+      'model' in what ? tier.invalidateModel(what.model) : tier.forgetTenant(what.tenant);
+    const forgotten: Promise<void> = forget()
+      .catch((error: unknown) => {
+        const of = 'model' in what ? `the model ${what.model}` : `the tenant ${what.tenant}`;
+        const message = `what another machine invalidated of ${of} could not be forgotten in the ${name} cache`;
+        warnings.warn(`${name} forgetting`, `${message}: ${reasonOf(error)}`);
+      })
+      .finally(() => forgetting.delete(forgotten));
+    forgetting.add(forgotten);
   }
 }
+
+const NO_PREFIX = 'cache.redis_prefix is empty: all that is in the database would be taken for epochly’s.';
 
 /** A server's store says so with an empty announcement: answers of before would be dropped with it. */
 function heard(store: ByteStore, { clock }: Platform, timeoutMs: number): Promise<void> {

@@ -22,6 +22,8 @@ export interface PrivacyControls {
   readonly privacyMode: PrivacyConfig['mode'];
   /** Whether there is a master key. */
   readonly encryptionKeyPresent: boolean;
+  /** Whether what is kept is encrypted: without that no key is needed. Default true. */
+  readonly encryptAtRest?: boolean | undefined;
   /** Whether there are patterns of what must not be kept. */
   readonly redactionPatternsConfigured: boolean;
 }
@@ -74,11 +76,13 @@ export class SecurityValidator {
 
   /** Whether what the mode needs is there. */
   checkPrivacyControls(controls: PrivacyControls): SecurityCheckResult {
-    const { privacyMode, encryptionKeyPresent, redactionPatternsConfigured } = controls;
+    const { privacyMode, encryptionKeyPresent, encryptAtRest = true, redactionPatternsConfigured } = controls;
     const findings: SecurityFinding[] = [];
     const modes: readonly string[] = ['ephemeral', 'persisted_encrypted', 'hashes_only'];
     if (!modes.includes(privacyMode))
       findings.push({ severity: 'critical', message: `There is no privacy mode ${JSON.stringify(privacyMode)}.` });
+    else if (privacyMode !== 'ephemeral' && !encryptAtRest)
+      findings.push({ severity: 'warning', message: 'What is kept is not encrypted: encryptAtRest is off.' });
     else if (privacyMode !== 'ephemeral' && !encryptionKeyPresent)
       findings.push({
         severity: 'critical',

@@ -1,8 +1,8 @@
 /** Answers that outlive a page: opened by the configuration, shared by tabs, sealed by a key of the browser's. */
 
 import { afterEach, expect, test, vi } from 'vitest';
-import { callableAdapter, createEpochly } from '../../platforms/browser/index.ts';
-import type { CallEvent, Epochly, InferenceConfigInit } from '../../platforms/browser/index.ts';
+import { callableAdapter, createEpochly, openKeyring } from '../../platforms/browser/index.ts';
+import type { CallEvent, Epochly, EpochlyOptions, InferenceConfigInit } from '../../platforms/browser/index.ts';
 
 const opened: Epochly[] = [];
 let names = 0;
@@ -27,8 +27,8 @@ function configOf(privacy: InferenceConfigInit['privacy'] = {}): InferenceConfig
   };
 }
 
-function open(config: InferenceConfigInit): Epochly {
-  const epochly = createEpochly({ config });
+function open(config: InferenceConfigInit, encryptionKey?: EpochlyOptions['encryptionKey']): Epochly {
+  const epochly = createEpochly({ config, encryptionKey });
   opened.push(epochly);
   return epochly;
 }
@@ -161,6 +161,27 @@ test('where the browser lost the key, all is begun anew', async () => {
   await third.model('x');
   expect([sources, third.sources]).toEqual([['model'], ['l2']]);
   expect(warned).toHaveBeenCalledWith(expect.stringContaining('lost the master key'));
+});
+
+test('a wrong key that the page gave is an error, and what was kept and logged with the right one stays', async () => {
+  const config = configOf();
+  const right = new Uint8Array(32).fill(1);
+  const wrong = new Uint8Array(32).fill(2);
+  const first = open(config, { kind: 'bytes', bytes: right });
+  await count(first).model('x');
+  await first.close();
+  const withoutLog = { ...config, privacy: { ...config.privacy, auditLogPath: '' } };
+  for (const each of [config, withoutLog]) {
+    await expect(open(each, { kind: 'bytes', bytes: wrong }).ready()).rejects.toThrow('master key');
+    await expect(open(each, await openKeyring({ kind: 'bytes', bytes: wrong })).ready()).rejects.toThrow('master key');
+  }
+  const last = open(config, { kind: 'bytes', bytes: right });
+  const { model, sources } = count(last);
+  await model('x');
+  expect(sources).toEqual(['l2']);
+  const report = await (await last.auditLog())?.verify();
+  expect(report).toMatchObject({ intact: true });
+  expect(report?.chains).toHaveLength(2);
 });
 
 test.each<[string, () => void]>([

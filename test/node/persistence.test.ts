@@ -1,10 +1,11 @@
 /** Answers that outlive an epochly: opened by its configuration, sealed, forgotten, written to the audit log. */
 
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { callableAdapter, createEpochly, EpochlyError, InferenceConfig, tensor } from 'epochly';
+import { callableAdapter, createEpochly, EpochlyError, InferenceConfig, KeyError, openKeyring, tensor } from 'epochly';
+import { openRedisStore } from 'epochly/cache/redis';
 import type { CallEvent, Epochly, EpochlyOptions, InferenceConfigInit } from 'epochly';
 import { USE_LITE } from '../helpers/models.ts';
 import { startRedis } from '../helpers/redis-server.ts';
@@ -220,6 +221,78 @@ describe('the master key', () => {
     expect(sources).toEqual(['l2']);
   });
 
+  test('that wrapped a key which does not open any more: the cache is begun anew', async () => {
+    const warned = vi.spyOn(console, 'warn').mockReturnValue(undefined);
+    const config = configOf({ privacy: { auditLogPath: '' } });
+    const first = open(config);
+    await count(first).model('a');
+    await first.close();
+    const keyring = await openKeyring({ kind: 'env' });
+    let failures = 1;
+    const second = open(config, {
+      encryptionKey: {
+        id: keyring.id,
+        newKey: (context) => keyring.newKey(context),
+        rewrap: (...wrapped) => keyring.rewrap(...wrapped),
+        close: () => keyring.close(),
+        openKey(wrapped, context) {
+          if (failures-- > 0) throw new KeyError('A bit is another one.', { reason: 'damaged' as never });
+          return keyring.openKey(wrapped, context);
+        },
+      },
+    });
+    const { model, sources } = count(second);
+    await model('a');
+    const log = await second.auditLog();
+    expect(log?.getEntries().filter(({ operation }) => operation === 'tier_opened')).toMatchObject([
+      { result: 'key_damaged' },
+      { result: 'opened' },
+    ]);
+    expect(warned).toHaveBeenCalledWith(expect.stringContaining('begun anew'));
+    const again = count(await restart(second, config));
+    await again.model('a');
+    expect([sources, again.sources]).toEqual([['model'], ['l2']]);
+  });
+
+  test('given as text is an error that does not show it', async () => {
+    const epochly = open(configOf(), { encryptionKey: KEY as never });
+    const error: unknown = await epochly.ready().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'KEY', reason: 'malformed' });
+    expect(String(error)).not.toContain(KEY);
+    for (const encryptionKey of [Buffer.alloc(32, 7), null, {}] as never[])
+      await expect(open(configOf(), { encryptionKey }).ready()).rejects.toMatchObject({ reason: 'malformed' });
+    await expect(open().rotateKey(OTHER_KEY as never)).rejects.toMatchObject({ code: 'KEY', reason: 'malformed' });
+  });
+
+  test('that could not be changed everywhere is told, and closing waits for that', async () => {
+    vi.spyOn(console, 'warn').mockReturnValue(undefined);
+    const written = vi.spyOn(console, 'error').mockReturnValue(undefined);
+    await writeFile(join(folder, 'file'), '');
+    process.env['EPOCHLY_PREVIOUS_ENCRYPTION_KEY'] = OTHER_KEY;
+    const epochly = open(configOf({ cache: { l2Path: join(folder, 'file', 'answers.sqlite') } }));
+    await epochly.ready();
+    await epochly.close();
+    expect(written).toHaveBeenCalledWith(expect.stringContaining('both are still needed'));
+    const log = await epochly.auditLog();
+    expect(log?.getEntries()).toContainEqual(expect.objectContaining({ operation: 'key_rotated', result: 'failed' }));
+  });
+
+  test('that is being changed when it is closed is changed before', async () => {
+    const first = open();
+    const { model: before } = count(first);
+    for (const tenant of ['a', 'b', 'c']) await before.with({ tenant })('x');
+    await first.cache.flush();
+    process.env['EPOCHLY_NEXT'] = OTHER_KEY;
+    const rotation = first.rotateKey({ kind: 'env', variable: 'EPOCHLY_NEXT' });
+    await first.close();
+    expect(await rotation).toMatchObject({ unreadable: 0 });
+    delete process.env['EPOCHLY_NEXT'];
+    process.env['EPOCHLY_ENCRYPTION_KEY'] = OTHER_KEY;
+    const { model, sources } = count(open());
+    for (const tenant of ['a', 'b', 'c']) await model.with({ tenant })('x');
+    expect(sources).toEqual(['l2', 'l2', 'l2']);
+  });
+
   test('there is none to rotate where nothing is kept', async () => {
     const epochly = open({});
     await expect(epochly.rotateKey({ kind: 'env' })).rejects.toThrow('no master key');
@@ -267,7 +340,9 @@ describe('without encryption', () => {
     expect(log?.getEntries()).toContainEqual(
       expect.objectContaining({ operation: 'persistence_opened', result: 'plaintext' }),
     );
-    expect(warned).toHaveBeenCalledWith(expect.stringContaining('encryptAtRest'));
+    const texts = warned.mock.calls.map(String).filter((text) => /encrypt|master key/i.test(text));
+    expect(texts.slice(texts.length / 2)).toEqual([expect.stringContaining('encryptAtRest is off')]);
+    expect(texts).toHaveLength(2);
   });
 });
 
@@ -281,6 +356,49 @@ test('a tenant that is forgotten has nothing left, and the others have all', asy
   const { model, sources } = count(second);
   for (const tenant of ['a', 'b']) await model.with({ tenant })('x');
   expect(sources).toEqual(['model', 'l2']);
+});
+
+describe('what could not be forgotten is told', () => {
+  const failed = async (epochly: Epochly): Promise<unknown[]> => {
+    const log = await epochly.auditLog();
+    return (log?.getEntries() ?? []).filter(({ result }) => result === 'failed').map(({ operation }) => operation);
+  };
+
+  test('when it is closed', async () => {
+    const epochly = open();
+    const { model } = count(epochly);
+    await model('a');
+    await epochly.close();
+    await expect(epochly.cache.invalidateTenant('a')).rejects.toMatchObject({ code: 'CLOSED' });
+    await expect(epochly.cache.invalidateModel(model.modelId)).rejects.toMatchObject({ code: 'CLOSED' });
+    await expect(epochly.rotateKey({ kind: 'env' })).rejects.toMatchObject({ code: 'CLOSED' });
+    expect(await failed(epochly)).toEqual(['invalidate_tenant', 'invalidate_model']);
+  });
+
+  test('where a tier could not be opened', async () => {
+    vi.spyOn(console, 'warn').mockReturnValue(undefined);
+    await writeFile(join(folder, 'file'), '');
+    const epochly = open(configOf({ cache: { l2Path: join(folder, 'file', 'answers.sqlite') } }));
+    const { model } = count(epochly);
+    await model('a');
+    const error = {
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringContaining('l2 cache could not be opened') as string,
+    };
+    await expect(epochly.cache.invalidateTenant('a')).rejects.toMatchObject(error);
+    await expect(epochly.cache.invalidateModel(model.modelId)).rejects.toMatchObject(error);
+    await expect(epochly.rotateKey({ kind: 'env' })).rejects.toMatchObject(error);
+    expect(await failed(epochly)).toEqual(['invalidate_tenant', 'invalidate_model', 'key_rotated']);
+  });
+
+  test('and what is in memory alone is forgotten all the same', async () => {
+    const epochly = open();
+    const anonymous = epochly.wrap(async (input: string) => input, { adapter });
+    await anonymous('a');
+    await epochly.close();
+    await epochly.cache.invalidateModel(anonymous.modelId);
+    expect(epochly.cache.getStats().entries).toBe(0);
+  });
 });
 
 test('a model that is invalidated has nothing left', async () => {
@@ -320,6 +438,25 @@ test('what matches a pattern is answered, served from memory, and not kept', asy
   const { model, sources } = count(await restart(first, config));
   for (const input of ['EMP-123456', 'ann@example.com', 'nothing of it']) await model(input);
   expect(sources).toEqual(['model', 'model', 'l2']);
+});
+
+test('what only the parts of a stream together say is found in it', async () => {
+  const config = configOf({ privacy: { redactBuiltIns: ['email'] } });
+  const parts: Record<string, readonly unknown[]> = {
+    text: ['ask ann', '@', 'example', '.com'],
+    bytes: ['ask ann@', 'example.com'].map((part) => new TextEncoder().encode(part)),
+    harmless: ['ask', ' ', 'ann'],
+  };
+  const ask = async (epochly: Epochly): Promise<unknown[]> => {
+    const { model, sources } = count(epochly, async function* (input) {
+      yield* parts[input] as unknown[];
+    });
+    for (const input of Object.keys(parts)) for await (const _ of (await model(input)) as AsyncIterable<unknown>);
+    return sources;
+  };
+  const first = open(config);
+  await ask(first);
+  expect(await ask(await restart(first, config))).toEqual(['model', 'model', 'l2']);
 });
 
 test('a pattern that is none, or could take forever, is an error at start, whatever the mode', async () => {
@@ -375,7 +512,11 @@ describe('the audit log', () => {
     expect(await log?.verify()).toMatchObject({ intact: true });
     const files = await readdir(join(folder, 'audit'));
     const lines = await Promise.all(files.map((name) => readFile(join(folder, 'audit', name), 'utf8')));
-    expect(lines.join('')).toContain('invalidate_tenant');
+    const forgotten = lines
+      .join('')
+      .split('\n')
+      .find((line) => line.includes('invalidate_tenant'));
+    expect(forgotten).toContain('done');
   });
 
   test('writes no file in the mode ephemeral, and is there all the same', async () => {
@@ -403,6 +544,31 @@ describe('the audit log', () => {
   });
 });
 
+describe('an audit log that cannot be written to its place', () => {
+  const home = process.env['HOME'];
+  afterEach(() => {
+    process.env['HOME'] = home;
+  });
+
+  test('stays in memory where nobody named that place', async () => {
+    const warned = vi.spyOn(console, 'warn').mockReturnValue(undefined);
+    await writeFile(join(folder, 'home'), '');
+    process.env['HOME'] = join(folder, 'home');
+    const epochly = open({ ...configOf(), privacy: { mode: 'persisted_encrypted' } });
+    const { model, sources } = count(epochly);
+    await model('a');
+    expect(sources).toEqual(['model']);
+    expect(warned).toHaveBeenCalledWith(expect.stringContaining('audit log in memory only'));
+    const log = await epochly.auditLog();
+    expect(log?.getEntries().map(({ operation }) => operation)).toContain('tier_opened');
+  });
+
+  test('is an error that names the setting, whatever the file system says', async () => {
+    await mkdir(join(folder, 'audit', 'key'), { recursive: true });
+    await expect(open().ready()).rejects.toMatchObject({ code: 'CONFIG', field: 'privacy.audit_log_path' });
+  });
+});
+
 describe('checks at start', () => {
   const loose = { cacheTenantIsolation: false } as const;
   test('that fail are written to the console', async () => {
@@ -422,6 +588,17 @@ test('tenants that are not kept apart share their answers', async () => {
   const { model, sources } = count(open(configOf({ privacy: { cacheTenantIsolation: false } })));
   for (const tenant of ['a', 'b']) await model.with({ tenant })('x');
   expect(sources).toEqual(['model', 'l1']);
+});
+
+test('what tenants share is forgotten whichever of them is named', async () => {
+  vi.spyOn(console, 'warn').mockReturnValue(undefined);
+  const epochly = open(configOf({ privacy: { cacheTenantIsolation: false } }));
+  const { model, sources } = count(epochly);
+  await model.with({ tenant: 'a' })('x');
+  await epochly.cache.flush();
+  await epochly.cache.invalidateTenant('a');
+  await model.with({ tenant: 'a' })('x');
+  expect(sources).toEqual(['model', 'model']);
 });
 
 test('calls that name no tenant are those of the process’s', async () => {
@@ -452,8 +629,9 @@ test('closed, it goes on in memory, and closing twice is fine', async () => {
   const epochly = open();
   const { model, sources } = count(epochly);
   await model('a');
-  await epochly.close();
-  await epochly.close();
+  const closing = epochly.close();
+  expect(epochly.close()).toBe(closing);
+  await closing;
   await model('a');
   await model('b');
   expect(sources).toEqual(['model', 'l1', 'model']);
@@ -555,6 +733,108 @@ describe('with Redis', () => {
       },
       { timeout: 20_000, interval: 200 },
     );
+    const log = await epochly.auditLog();
+    const told = (): unknown[] =>
+      (log?.getEntries() ?? []).filter(({ operation }) => operation === 'tier_opened').map(({ result }) => result);
+    await vi.waitFor(() => expect(told()).toEqual(['unreachable', 'opened']), { timeout: 10_000 });
     await own.stop();
   }, 30_000);
+
+  test('what a machine invalidates is forgotten in the files of the others too', async () => {
+    const near = (name: string): InferenceConfigInit => withRedis({ l2Path: join(folder, `${name}.sqlite`) });
+    const [one, two] = [open(near('one')), open(near('two'))];
+    const [first, second] = [count(one, undefined, 'far'), count(two, undefined, 'far')];
+    for (const tenant of ['a', 'b']) {
+      await first.model.with({ tenant })('x');
+      await one.cache.flush();
+      await second.model.with({ tenant })('x');
+      await two.cache.flush();
+    }
+    expect(second.sources).toEqual(['l3', 'l3']);
+    await one.cache.invalidateTenant('a');
+    await vi.waitFor(async () => {
+      await second.model.with({ tenant: 'a' })('x');
+      expect(second.sources.at(-1)).toBe('model');
+    });
+    await one.cache.invalidateModel(first.model.modelId);
+    await vi.waitFor(async () => {
+      await second.model.with({ tenant: 'b' })('x');
+      expect(second.sources.at(-1)).toBe('model');
+    });
+    // What came since then stays: nobody sends an invalidation back.
+    await two.cache.flush();
+    await first.model.with({ tenant: 'b' })('x');
+    await first.model.with({ tenant: 'b' })('x');
+    const again = count(await restart(two, near('two')), undefined, 'far');
+    await again.model.with({ tenant: 'b' })('x');
+    expect([first.sources.slice(-2), again.sources]).toEqual([['l3', 'l1'], ['l2']]);
+  });
+
+  test.each<[string, (epochly: Epochly, modelId: number) => unknown]>([
+    ['a tenant', (epochly) => epochly.cache.invalidateTenant('a')],
+    ['a model', (epochly, modelId) => epochly.cache.invalidateModel(modelId)],
+  ])('%s is forgotten also in a file that alone has answered since the start', async (what, invalidate) => {
+    const file = { l2Path: join(folder, 'alone.sqlite') };
+    const before = open(configOf({ cache: file }));
+    await count(before).model.with({ tenant: 'a' })('x');
+    await before.close();
+    const redisPrefix = `alone, ${what}:`;
+    const [one, two] = [open(withRedis({ redisPrefix })), open(withRedis({ redisPrefix, ...file }))];
+    const { model, sources } = count(two);
+    await model.with({ tenant: 'a' })('x');
+    expect(sources).toEqual(['l2']);
+    // The last that is written so that it is told.
+    await vi.waitFor(async () => expect(String(await server.client.keys(`${redisPrefix}*`))).toContain('g/'));
+    const other = count(one).model;
+    await invalidate(one, other.modelId);
+    await vi.waitFor(async () => {
+      await model.with({ tenant: 'a' })('x');
+      expect(sources.at(-1)).toBe('model');
+    });
+  });
+
+  test('that refuses is told with its reason, and without the password', async () => {
+    const warned = vi.spyOn(console, 'warn').mockReturnValue(undefined);
+    const closed = await startRedis({ args: ['--requirepass', 'sesame'], connect: { password: 'sesame' } });
+    const url = closed.url.replace('//', '//:hunter2@');
+    const epochly = open(configOf({ cache: { l2Path: '', redisUrl: url } }));
+    const { model, sources } = count(epochly);
+    await model('a');
+    await model('b');
+    expect(sources).toEqual(['model', 'model']);
+    const texts = warned.mock.calls.map(String).filter((text) => text.includes('l3'));
+    expect(texts).toEqual([expect.stringContaining('WRONGPASS')]);
+    const log = await epochly.auditLog();
+    expect(log?.getEntries().filter(({ operation }) => operation === 'tier_opened')).toMatchObject([
+      { result: 'unreachable', details: { tier: 'l3', reason: expect.stringContaining('WRONGPASS') as string } },
+    ]);
+    expect(JSON.stringify([texts, log?.getEntries()])).not.toContain('hunter2');
+    await closed.stop();
+  });
+
+  test('applications with keys of their own share a database by prefixes of their own', async () => {
+    const prefixed = (redisPrefix: string): Epochly =>
+      open(configOf({ cache: { l2Path: '', redisUrl: server.url, redisPrefix }, privacy: { auditLogPath: '' } }));
+    await count(prefixed('one:')).model('a');
+    process.env['EPOCHLY_ENCRYPTION_KEY'] = OTHER_KEY;
+    await prefixed('two:').ready();
+    await expect(prefixed('one:').ready()).rejects.toMatchObject({ reason: 'wrong' });
+    await expect(prefixed('').ready()).rejects.toMatchObject({ field: 'cache.redis_prefix' });
+  });
+
+  test('a store that is given takes the place of the URL, and is closed with the epochly', async () => {
+    const store = await openRedisStore({ url: server.url, prefix: 'given:' });
+    const config = configOf({ cache: { l2Path: '' } });
+    const first = open(config, { remoteStore: store });
+    await count(first).model('a');
+    await first.close();
+    await expect(Promise.resolve().then(() => store.get('x'))).rejects.toMatchObject({ code: 'CLOSED' });
+    const second = open(config, { remoteStore: await openRedisStore({ url: server.url, prefix: 'given:' }) });
+    const { model, sources } = count(second);
+    await model('a');
+    expect(sources).toEqual(['l3']);
+    const unused = await openRedisStore({ url: server.url });
+    await open({}, { remoteStore: unused }).close();
+    await expect(Promise.resolve().then(() => unused.get('x'))).rejects.toMatchObject({ code: 'CLOSED' });
+  });
 });
