@@ -39,13 +39,7 @@ export type {
 export { guardStore } from './cache/guarded-store.ts';
 export type { GuardedStore, GuardOptions } from './cache/guarded-store.ts';
 export { InferenceCache } from './cache/inference-cache.ts';
-export type {
-  CacheInvalidation,
-  CacheRefusalReason,
-  CacheScope,
-  CacheStats,
-  InferenceCacheOptions,
-} from './cache/inference-cache.ts';
+export type { CacheRefusalReason, CacheScope, CacheStats, InferenceCacheOptions } from './cache/inference-cache.ts';
 export type { LowerTierStats, LowerTierUsage } from './cache/lower-tiers.ts';
 export { MemoryStore } from './cache/memory-store.ts';
 export { HashesOnlyTier } from './cache/sealed/hashes-only-tier.ts';

@@ -81,12 +81,7 @@ export interface InferenceCacheOptions {
   readonly digest?: ((bytes: Uint8Array) => MaybePromise<string>) | undefined;
   /** Whose answers `get` and `put` mean where nobody is named. Default 'default'. */
   readonly tenant?: string | undefined;
-  /** Told of each invalidation that somebody asked for here. */
-  readonly onInvalidated?: ((what: CacheInvalidation) => void) | undefined;
 }
-
-/** What somebody asked to be forgotten. */
-export type CacheInvalidation = { readonly modelId: number } | { readonly tenant: string };
 
 /**
  * The cache of a model's answers. Keys are an injective encoding of the question, or SHA-256 over it where it is long, so
@@ -96,7 +91,6 @@ export class InferenceCache {
   readonly #l1: L1Cache;
   readonly #digest: (bytes: Uint8Array) => MaybePromise<string>;
   readonly #tenant: string;
-  readonly #onInvalidated: InferenceCacheOptions['onInvalidated'];
   #keys: QuestionKeys | undefined;
   /** How often each scope was invalidated. */
   readonly #stamps = new Map<string, number>();
@@ -112,11 +106,10 @@ export class InferenceCache {
   #invalidations = 0;
 
   constructor(options: InferenceCacheOptions = {}) {
-    const { config, clock = performance, digest = sha256, tenant = 'default', onInvalidated } = options;
+    const { config, clock = performance, digest = sha256, tenant = 'default' } = options;
     const { l1Size, l1MaxBytes, ttlSeconds } = { ...DEFAULT_CACHE_CONFIG, ...config };
     this.#digest = digest;
     this.#tenant = tenant;
-    this.#onInvalidated = onInvalidated;
     this.#l1 = new L1Cache({ maxEntries: l1Size, maxBytes: l1MaxBytes, ttlMs: ttlSeconds * 1000, clock });
   }
 
@@ -147,7 +140,6 @@ export class InferenceCache {
    */
   invalidateModel(modelId: number): MaybePromise<void> {
     this.#invalidations++;
-    this.#onInvalidated?.({ modelId });
     this.#drop(scopeOf(modelId, undefined));
     const identity = this.#identities.get(modelId);
     if (identity === undefined) return;
@@ -158,7 +150,6 @@ export class InferenceCache {
   /** Forgets all answers given to a tenant, also those that are being computed now, and its keys in persistent tiers. */
   invalidateTenant(tenant: string): MaybePromise<void> {
     this.#invalidations++;
-    this.#onInvalidated?.({ tenant });
     this.dropTenant(tenant);
     return this.#below((lower) => lower.forgetTenant(tenant));
   }

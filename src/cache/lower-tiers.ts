@@ -121,10 +121,12 @@ export class LowerTiers {
   }
 
   invalidateModel(identity: string): Promise<void> {
+    this.#lastStamps.clear();
     return this.#each((tier) => tier.invalidateModel(identity));
   }
 
   forgetTenant(tenant: string): Promise<void> {
+    this.#lastStamps.clear();
     return this.#each((tier) => tier.forgetTenant(tenant));
   }
 

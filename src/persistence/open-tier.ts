@@ -3,12 +3,13 @@
 import type { ByteStore } from '../cache/byte-store.ts';
 import type { NamedTier } from '../cache/lower-tiers.ts';
 import { HashesOnlyTier } from '../cache/sealed/hashes-only-tier.ts';
+import { L2Cache } from '../cache/sealed/l2-cache.ts';
+import { L3Cache } from '../cache/sealed/l3-cache.ts';
 import type { InferenceConfig } from '../config.ts';
 import { EpochlyError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
 import type { AuditEvent } from '../privacy/audit-logger.ts';
 import type { MasterKeys } from './key-sources.ts';
-import { FarTier, NearTier } from './near-and-far.ts';
 import { reasonOf } from './rare-warnings.ts';
 import type { RareWarnings } from './rare-warnings.ts';
 
@@ -23,7 +24,7 @@ export interface OpenTierOptions {
 export interface OpenedTier {
   readonly name: NamedTier['name'];
   readonly store: ByteStore;
-  readonly tier: NearTier | FarTier | HashesOnlyTier;
+  readonly tier: L2Cache | L3Cache | HashesOnlyTier;
   /** Closes the tier, and its store. */
   close(): Promise<void>;
 }
@@ -46,7 +47,7 @@ export async function openTier(
   const { keyring, previous: previousKeyrings, isBrowsersOwn } = keys;
   const { ttlSeconds, l2MaxBytes, redisUrl } = config.cache;
   const maxBytes = name === 'l2' ? l2MaxBytes : undefined;
-  const Tier = config.privacy.mode === 'hashes_only' ? HashesOnlyTier : name === 'l2' ? NearTier : FarTier;
+  const Tier = config.privacy.mode === 'hashes_only' ? HashesOnlyTier : name === 'l2' ? L2Cache : L3Cache;
   const tier = new Tier({ store, keyring, previousKeyrings, clock, ttlSeconds, maxBytes });
   let retry: Disposable | undefined;
   let isClosed = false;

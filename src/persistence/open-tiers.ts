@@ -1,7 +1,6 @@
 /** @module Opens the persistent tiers that the configuration asks for. */
 
 import type { ByteStore } from '../cache/byte-store.ts';
-import type { TierInvalidation } from '../cache/cache-tier.ts';
 import { guardStore } from '../cache/guarded-store.ts';
 import type { InferenceCache } from '../cache/inference-cache.ts';
 import { LowerTiers } from '../cache/lower-tiers.ts';
@@ -13,8 +12,6 @@ import { ConfigError, EpochlyError } from '../errors.ts';
 import type { Platform } from '../platform.ts';
 import type { InputRedactor } from '../privacy/input-redactor.ts';
 import type { Keyring } from '../privacy/keyring.ts';
-import { holdsSecret } from './holds-secret.ts';
-import { FarTier, NearTier } from './near-and-far.ts';
 import { openTier } from './open-tier.ts';
 import type { OpenedTier, OpenTierOptions } from './open-tier.ts';
 import { PartialTiers } from './partial-tiers.ts';
@@ -74,14 +71,13 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
     throw error;
   }
 
-  const [near, far] = opened.map(({ tier }) => tier);
-  if (near instanceof NearTier && far instanceof FarTier) near.far = far;
   for (const { name, tier } of opened) {
     tier.onInvalidated((what) => {
-      // Never the other way: two machines would answer each other without an end.
-      if (name === 'l3') for (const each of opened) if (each.name === 'l2') forgetIn(each, what);
-      if ('model' in what) cache.dropIdentity(what.model);
-      else cache.dropTenant(what.tenant);
+      if ('model' in what) return cache.dropIdentity(what.model);
+      // Its entries are not found here any more, as those of a model are not; its keys have to go. Never the other way: two machines
+      // would answer each other without an end.
+      if (name === 'l3') for (const each of opened) if (each.name === 'l2') forgetIn(each, what.tenant);
+      cache.dropTenant(what.tenant);
     });
     if (tier instanceof HashesOnlyTier) {
       tier.onAnswerChanged(({ model, tenant }) => {
@@ -102,7 +98,7 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
     digest,
     ttlMs: ttlSeconds * 1000,
     hashesOnly,
-    isSecret: redactor && ((value) => holdsSecret(redactor, value)),
+    isSecret: redactor && ((value) => redactor.matches(value)),
     hold: hashesOnly ? undefined : holding?.store.lock?.bind(holding.store),
     waitUntil,
   };
@@ -141,13 +137,11 @@ export async function openTiers(options: OpenTiersOptions): Promise<OpenedTiers>
     return new StoreUnavailableError(`What may be kept there stays as it is: ${all}.`);
   }
 
-  function forgetIn({ name, tier }: OpenedTier, what: TierInvalidation): void {
-    const forget = async (): Promise<void> =>
-      'model' in what ? tier.invalidateModel(what.model) : tier.forgetTenant(what.tenant);
+  function forgetIn({ name, tier }: OpenedTier, tenant: string): void {
+    const forget = async (): Promise<void> => tier.forgetTenant(tenant);
     const forgotten: Promise<void> = forget()
       .catch((error: unknown) => {
-        const of = 'model' in what ? `the model ${what.model}` : `the tenant ${what.tenant}`;
-        const message = `what another machine invalidated of ${of} could not be forgotten in the ${name} cache`;
+        const message = `what another machine forgot of the tenant ${tenant} could not be forgotten in the ${name} cache`;
         warnings.warn(`${name} forgetting`, `${message}: ${reasonOf(error)}`);
       })
       .finally(() => forgetting.delete(forgotten));
