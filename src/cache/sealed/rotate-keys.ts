@@ -70,7 +70,8 @@ async function rewrapAll(
       const put = await runSteps(records.rewrap(record, place, keyring));
       if (put !== undefined) puts.push(put);
     } catch (error) {
-      if (!(error instanceof KeyError) || error.reason !== 'wrong' || place === root) throw error;
+      const isUnreadable = error instanceof KeyError && (error.reason === 'wrong' || error.reason === 'damaged');
+      if (!isUnreadable || place === root) throw error;
       unreadable++;
     }
   }

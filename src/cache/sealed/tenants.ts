@@ -4,8 +4,10 @@ import { sameBytes } from '../../bytes.ts';
 import { runSteps, settled } from '../../maybe-promise.ts';
 import type { Steps } from '../../maybe-promise.ts';
 import type { MaybePromise } from '../../platform.ts';
+import type { DataKey } from '../../privacy/keyring.ts';
 import { keyPlace } from './key-places.ts';
-import { fingerprintOf } from './key-records.ts';
+import { fingerprintOf, isDamaged } from './key-records.ts';
+import type { KeyPlace } from './key-records.ts';
 import type { RootKey } from './root-key.ts';
 import type { Space } from './space.ts';
 import { TenantKeys } from './tenant-keys.ts';
@@ -53,7 +55,10 @@ export class Tenants {
     return this.#states.get(name);
   }
 
-  /** Undefined where the tenant has no keys, unless `create` is true, and where it is being dropped. */
+  /**
+   * Undefined where the tenant has no keys, unless `create` is true, and where it is being dropped.
+   * @throws KeyError 'damaged' where its keys are, unless `create` is true. They are deleted: the tenant has none from then on.
+   */
   *find(name: string, create: boolean): Steps<TenantState | undefined> {
     const { store, names, records, epoch } = this.#parts;
     for (;;) {
@@ -68,7 +73,8 @@ export class Tenants {
       let record = yield* settled(store.get(place.name));
       if (record === undefined && create) record = yield* records.make(place);
       const isSeen = known !== undefined && sameBytes(known.record, record);
-      const first = isSeen ? known.keys.first : record && (yield* records.open(record, place));
+      const first = isSeen ? known.keys.first : record && (yield* this.#open(record, place, tag, create));
+      if (first === 'deleted') continue;
       const fingerprint = isSeen ? known.fingerprint : first && (yield* fingerprintOf(first));
       // It was dropped meanwhile, or another came first with what it read.
       if (drops !== this.drops || this.#states.get(name) !== known) continue;
@@ -83,7 +89,7 @@ export class Tenants {
         yield* this.#deleteKeys(tag);
         return undefined;
       }
-      const keys = new TenantKeys(this.#parts, tag, first);
+      const keys = new TenantKeys(this.#parts, tag, first, () => this.#deleteKeys(tag));
       return this.#keep({ name, tag, keys, fingerprint, record, tick, dropped: false, spaces: new Map() });
     }
   }
@@ -111,6 +117,19 @@ export class Tenants {
   /** Reads again what may have changed. */
   *refresh(): Steps<void> {
     for (const name of this.#states.keys()) yield* this.find(name, false);
+  }
+
+  *#open(record: Uint8Array, place: KeyPlace, tag: string, create: boolean): Steps<DataKey | 'deleted'> {
+    const { store, records } = this.#parts;
+    try {
+      return yield* records.open(record, place);
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      // Another may have made them anew meanwhile.
+      if (sameBytes(yield* settled(store.get(place.name)), record)) yield* this.#deleteKeys(tag);
+      if (!create) throw error;
+      return 'deleted';
+    }
   }
 
   *#drop(name: string, token: symbol): Steps<string | undefined> {
