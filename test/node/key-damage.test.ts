@@ -52,7 +52,7 @@ describe('the root key', () => {
     ['it was cut short', (record: Uint8Array) => record.slice(0, 40), 'damaged'],
     ['it was cut off in its id', (record: Uint8Array) => record.slice(0, 9), 'damaged'],
     ['it is empty', () => new Uint8Array(0), 'damaged'],
-    ['its version is another one', flip(0), 'wrong'],
+    ['it is of another version', (record: Uint8Array) => flip(0)(flip(WRAPPED + 13)(record)), 'wrong'],
     ['its id and what was wrapped changed', (record: Uint8Array) => flip(5)(flip(WRAPPED + 13)(record)), 'wrong'],
   ])('where %s, the error says which it is, and nothing is deleted', async (_, change, reason) => {
     const { shared, open } = await setUp();
@@ -66,10 +66,20 @@ describe('the root key', () => {
     expect(shared.contents()).toEqual(before);
   });
 
-  test('is the same where only the id that it names changed', async () => {
-    const { shared, open } = await setUp();
-    spoil(shared, 'r', flip(5));
-    expect(await get(open(), '1')).toBe('a1');
+  test.each([
+    ['version', 0],
+    ['id', 5],
+  ])('is the same where only the %s that it names changed, and is mended when it is wrapped anew', async (_, at) => {
+    const { shared, open, keys } = await setUp();
+    for (const name of ['r', ...keys]) spoil(shared, name, flip(at));
+    const tier = open();
+    expect(await get(tier, '1')).toBe('a1');
+    const next = newKeyring();
+    await tier.rotateKey(next);
+    for (const name of ['r', ...keys])
+      expect(Buffer.from((shared.memory.get(name) as Uint8Array).subarray(0, WRAPPED)).toString('latin1')).toBe(
+        `\u0001${next.id}`,
+      );
   });
 });
 

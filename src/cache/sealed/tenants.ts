@@ -5,6 +5,7 @@ import { runSteps, settled } from '../../maybe-promise.ts';
 import type { Steps } from '../../maybe-promise.ts';
 import type { MaybePromise } from '../../platform.ts';
 import type { DataKey } from '../../privacy/keyring.ts';
+import { StoreUnavailableError } from '../store-errors.ts';
 import { keyPlace } from './key-places.ts';
 import { fingerprintOf, isDamaged } from './key-records.ts';
 import type { KeyPlace } from './key-records.ts';
@@ -12,6 +13,9 @@ import type { RootKey } from './root-key.ts';
 import type { Space } from './space.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import type { VaultParts } from './vault-parts.ts';
+
+const NOT_FORGOTTEN =
+  'The tenant is not forgotten: what is kept of it is neither served nor added to here until it was forgotten again.';
 
 /** Of more, those that were opened first are opened again when they are needed. */
 const MAX_TENANTS = 10_000;
@@ -133,10 +137,19 @@ export class Tenants {
   }
 
   *#drop(name: string, token: symbol): Steps<string | undefined> {
-    const tag = yield* this.#root.tag('tenant', name, false);
-    if (tag !== undefined) yield* this.#parts.keyLock.during(() => this.#deleteKeys(tag));
-    if (this.#dropping.get(name) === token) this.#dropping.delete(name);
-    return tag;
+    try {
+      const tag = yield* this.#root.tag('tenant', name, false);
+      if (tag !== undefined) yield* this.#parts.keyLock.during(() => this.#deleteKeys(tag));
+      if (this.#dropping.get(name) === token) this.#dropping.delete(name);
+      return tag;
+    } catch (cause) {
+      if (!(cause instanceof StoreUnavailableError)) throw cause;
+      const { message, retryAfterMs } = cause;
+      throw new StoreUnavailableError(`${message} ${NOT_FORGOTTEN}`, {
+        cause,
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      });
+    }
   }
 
   *#deleteKeys(tag: string): Steps<void> {

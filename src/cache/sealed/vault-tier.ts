@@ -119,6 +119,7 @@ export abstract class VaultTier implements CacheTier {
     if (!this.isClosed) return this.vault.invalidateModel(model);
   }
 
+  /** Where it rejects, nothing of the tenant is served or kept here until it was called again and succeeded. */
   forgetTenant(tenant: string): MaybePromise<void> {
     if (!this.isClosed) return runSteps(this.#forgetTenant(tenant));
   }
