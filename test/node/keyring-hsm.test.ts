@@ -139,9 +139,10 @@ describe.runIf(existsSync(LIBRARY))('a key in a token', () => {
     const wrapped = await keyring.newKey(context);
     // CKR_FUNCTION_FAILED, with which some tokens say as well that something does not authenticate.
     const failure = Object.assign(new Error('CKR_FUNCTION_FAILED'), { code: 6 });
-    const decipher = vi.spyOn(graphene().Session.prototype, 'createDecipher').mockImplementation(() => {
+    const once = (): never => {
       throw failure;
-    });
+    };
+    const decipher = vi.spyOn(graphene().Session.prototype, 'createDecipher').mockReturnValue({ once });
     expect(() => keyring.openKey(wrapped, context)).toThrow(expect.objectContaining({ reason: 'unavailable' }));
     decipher.mockRestore();
     await keyring.openKey(wrapped, context);
