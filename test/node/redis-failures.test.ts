@@ -310,6 +310,7 @@ describe('a program', () => {
     await server.signal('SIGKILL');
     expect(await program(`{ url: '${server.url}' }`, body)).toBe('closed');
     expect(await program(`{ cluster: { nodes: [${node}] } }`, body)).toBe('closed');
+    expect(await program(`{ redis: { sentinels: [${node}], name: 'main' } }`, body)).toBe('closed');
   }, 60_000);
 
   test('that waits for a lock waits until it has it', async () => {
@@ -445,3 +446,19 @@ test('Sentinel says which server is the master, also when another one takes over
   expect(await replica.client.exists('epochly:data:b')).toBe(1);
   expect(await store.get('a')).toEqual(bytes(1));
 });
+
+test('Sentinels that nobody can reach are asked again until one answers', async () => {
+  const master = await start();
+  const config = [`sentinel monitor main 127.0.0.1 ${master.port} 1`];
+  const sentinel = await start({ args: ['--sentinel'], config });
+  await sentinel.signal('SIGKILL');
+  const store = await open({ redis: { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main' } });
+  await expect(store.get('a')).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringContaining('All sentinels are unreachable. Last error'),
+  });
+  await sentinel.restart();
+  await answers(store);
+  await store.put('a', bytes(1));
+  expect(await master.client.exists('epochly:data:a')).toBe(1);
+}, 30_000);

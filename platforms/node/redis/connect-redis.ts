@@ -80,6 +80,8 @@ export function clientOf(
   const options = {
     ...node,
     retryStrategy: retryDelay,
+    // While it waits for Sentinels ioredis keeps the process alive: the connection tries again instead.
+    sentinelRetryStrategy: () => null,
     reconnectOnError: isDemoted,
     ...redis,
     ...OWN,

@@ -1,5 +1,6 @@
 /** @module A client of Redis, asked with a time-out, and its errors said in the store's words. */
 
+import { backoffMs } from '../../../src/cache/backoff.ts';
 import { Deadlines } from '../../../src/cache/deadlines.ts';
 import { StoreError, StoreTimeoutError, StoreUnavailableError } from '../../../src/cache/store-errors.ts';
 import { EpochlyError } from '../../../src/errors.ts';
@@ -12,6 +13,8 @@ import type { RedisClient, RedisCommand, RedisNode } from './redis-client.ts';
 export const KEEP_ALIVE_MS = 10_000;
 /** So long it may take a server to hear that a connection ends. */
 export const DISCONNECT_TIMEOUT_MS = 100;
+/** Of the longest waits: a client of a Sentinel that is away keeps the process alive for two seconds, which can end after them. */
+const BACKOFF = { minMs: 50, maxMs: 5000 };
 /** Of a timer that is there to keep the process alive, and not to fire. */
 const LONG_MS = 2 ** 31 - 1;
 
@@ -20,6 +23,8 @@ export interface RedisConnectionOptions {
   readonly isOwn: boolean;
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
 }
 
 export class RedisConnection {
@@ -34,13 +39,14 @@ export class RedisConnection {
   #lastError: Error | undefined;
   /** Whether this connection's database was refused: it would go on with database 0, which is another one's. */
   #isRefused = false;
+  #isClosed = false;
   /** Answers that are waited for: only they keep the process alive. */
   #inFlight = 0;
   readonly #keeper = setInterval(() => undefined, LONG_MS).unref();
   /** What had come from a server when it was last suspected of being gone. */
   readonly #suspects = new WeakMap<RedisNode, { readonly bytesRead: number; readonly at: number }>();
 
-  constructor(client: RedisClient, { isOwn, timeoutMs, clock }: RedisConnectionOptions) {
+  constructor(client: RedisClient, { isOwn, timeoutMs, clock, random }: RedisConnectionOptions) {
     this.client = client;
     this.keyPrefix = String(client.options.keyPrefix ?? '');
     this.#isOwn = isOwn;
@@ -68,6 +74,12 @@ export class RedisConnection {
       if (this.#isRefused) return;
       this.#lastError = undefined;
       void this.#connectNodes();
+    });
+    let attempts = 0;
+    client.on('ready', () => (attempts = 0));
+    client.on('end', () => {
+      // Where it gave up: it knew no Sentinel that answered.
+      if (!this.#isClosed) clock.after(backoffMs(attempts++, { ...BACKOFF, random }), () => this.#connectAgain());
     });
     client.on('+node', () => {
       if (client.status === 'ready') void this.#connectNodes();
@@ -158,8 +170,13 @@ export class RedisConnection {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#keeper);
     if (this.#isOwn) this.client.disconnect();
+  }
+
+  #connectAgain(): void {
+    if (!this.#isClosed) this.client.connect().catch(() => undefined);
   }
 
   #end(): void {
@@ -181,7 +198,9 @@ export class RedisConnection {
     this.#suspectAll();
     if (EpochlyError.isInstance(error)) return error;
     const cause = this.#lastError ?? error;
-    return this.#refusal() ?? new StoreUnavailableError(`Redis cannot be reached: ${cause.message}`, { cause });
+    // The connection tries again, where ioredis says of Sentinels that it does not.
+    const message = cause.message.replace(' and retry is disabled', '');
+    return this.#refusal() ?? new StoreUnavailableError(`Redis cannot be reached: ${message}`, { cause });
   }
 
   #refusal(): StoreError | undefined {
