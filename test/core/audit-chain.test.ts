@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { MemoryStore } from '../../src/cache/memory-store.ts';
+import { KeyError } from '../../src/key-error.ts';
 import { AuditChain } from '../../src/privacy/audit-chain.ts';
 import type { AuditChainOptions } from '../../src/privacy/audit-chain.ts';
 import type { AuditEntry } from '../../src/privacy/audit-entry.ts';
@@ -743,13 +744,46 @@ describe('the key', () => {
     expect(await storage.list()).toEqual([]);
     const before = await (await openAuditKey(storage, old)).hash(utf8('x'));
     await expect(openAuditKey(storage, next)).rejects.toMatchObject({
-      code: 'CONFIG',
-      message: expect.stringContaining(`${old.id}, and this one is ${next.id}`),
+      code: 'KEY',
+      reason: 'wrong',
+      message: expect.stringMatching(
+        new RegExp(`${old.id}, and given is ${next.id}\\..*EPOCHLY_PREVIOUS_ENCRYPTION_KEY.*another folder`),
+      ),
     });
     await rewrapAuditKey(storage, old, next);
     await rewrapAuditKey(storage, old, next);
     expect(await (await openAuditKey(storage, next)).hash(utf8('x'))).toEqual(before);
-    await expect(rewrapAuditKey(storage, createTestKeyring(), old)).rejects.toMatchObject({ code: 'CONFIG' });
+    await expect(rewrapAuditKey(storage, createTestKeyring(), old)).rejects.toMatchObject({
+      code: 'KEY',
+      reason: 'wrong',
+    });
+  });
+
+  test.each([
+    ['is empty', () => new Uint8Array(0)],
+    ['was cut off in its id', (key: Uint8Array) => key.slice(0, 9)],
+    ['was cut off behind its id', (key: Uint8Array) => key.slice(0, 16)],
+    ['was cut short', (key: Uint8Array) => key.slice(0, -1)],
+    ['is zeros', (key: Uint8Array) => new Uint8Array(key.length)],
+    ['has another bit', (key: Uint8Array) => key.map((byte, i) => (i === 30 ? byte ^ 1 : byte))],
+  ])('that %s is damaged, and stays as it is', async (_, change) => {
+    const storage = new StoredAuditStorage(new MemoryStore());
+    const [keyring, next] = [createTestKeyring(), createTestKeyring()];
+    await openAuditKey(storage, keyring);
+    const kept = change((await storage.read('key')) as Uint8Array);
+    await storage.replace('key', kept);
+    const damaged = { code: 'KEY', reason: 'damaged', message: expect.stringContaining('audit log is damaged') };
+    await expect(openAuditKey(storage, keyring)).rejects.toMatchObject(damaged);
+    await expect(rewrapAuditKey(storage, keyring, next)).rejects.toMatchObject(damaged);
+    expect(await storage.read('key')).toEqual(kept);
+  });
+
+  test('that a device does not open now is not damaged', async () => {
+    const storage = new StoredAuditStorage(new MemoryStore());
+    const keyring = createTestKeyring();
+    await openAuditKey(storage, keyring);
+    const away = { ...keyring, openKey: () => Promise.reject(new KeyError('The device is away.')) };
+    await expect(openAuditKey(storage, away)).rejects.toMatchObject({ reason: 'unavailable' });
   });
 
   test('a log is verified with its own key alone', async () => {

@@ -1,6 +1,7 @@
 /** A keyring in memory, as the interface describes it. */
 
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { KeyError } from '../../src/key-error.ts';
 import type { DataKey, Keyring } from '../../src/privacy/keyring.ts';
 
 const TAG_BYTES = 16;
@@ -37,7 +38,7 @@ export function createDataKey(secret: Uint8Array = randomBytes(32), later = fals
 export function createTestKeyring(master: Uint8Array = randomBytes(32)): Keyring {
   const open = (wrapped: Uint8Array, context: Uint8Array): Uint8Array => {
     const secret = unseal(master, wrapped, context);
-    if (secret === undefined) throw new Error('It was wrapped by another key.');
+    if (secret === undefined) throw new KeyError('It was wrapped by another key.', { reason: 'wrong' });
     return secret;
   };
   return {

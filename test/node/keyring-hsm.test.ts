@@ -7,7 +7,7 @@ import nodeModule from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { KeyError } from '../../src/key-error.ts';
 import type { Keyring } from '../../src/privacy/keyring.ts';
 import type { HsmSource } from '../../platforms/node/keyring/hsm-master-key.ts';
@@ -134,6 +134,21 @@ describe.runIf(existsSync(LIBRARY))('a key in a token', () => {
     await keyring.newKey(context);
   });
 
+  test('that opens nothing at all is out of order, and nothing that it wrapped is another key’s', async () => {
+    const keyring = await open({ label: newLabel(), create: true });
+    const wrapped = await keyring.newKey(context);
+    // CKR_FUNCTION_FAILED, with which some tokens say as well that something does not authenticate.
+    const failure = Object.assign(new Error('CKR_FUNCTION_FAILED'), { code: 6 });
+    const once = (): never => {
+      throw failure;
+    };
+    const decipher = vi.spyOn(graphene().Session.prototype, 'createDecipher').mockReturnValue({ once });
+    expect(() => keyring.openKey(wrapped, context)).toThrow(expect.objectContaining({ reason: 'unavailable' }));
+    decipher.mockRestore();
+    await keyring.openKey(wrapped, context);
+    expect(() => keyring.openKey(wrapped, new Uint8Array(1))).toThrow(expect.objectContaining({ reason: 'wrong' }));
+  });
+
   test('rotates from software into the token, and back', async () => {
     const env = { EPOCHLY_ENCRYPTION_KEY: 'ab'.repeat(32) };
     const software = await openKeyring({ kind: 'env' }, env);
@@ -184,6 +199,7 @@ function graphene(): {
     load(path: string): { initialize(): void; getSlots(present: boolean): { items(i: number): TokenSlot } };
   };
   readonly KeyGenMechanism: { readonly AES: unknown };
+  readonly Session: { readonly prototype: { createDecipher(): unknown } };
 } {
   return nodeModule.createRequire(import.meta.url)('graphene-pk11') as ReturnType<typeof graphene>;
 }

@@ -132,6 +132,42 @@ describe('a key in the environment', () => {
   });
 });
 
+describe('what says of no place where a key is', () => {
+  const hidden = 'c0ffee'.repeat(6).slice(0, 32);
+  test.each<readonly [string, unknown]>([
+    ['the key as text', hidden],
+    ['the key as a Buffer', Buffer.from(hidden)],
+    ['nothing', undefined],
+    ['null', null],
+    ['no kind', {}],
+    ['the key as a kind', { kind: hidden }],
+    ['a kind that objects have', { kind: 'toString' }],
+    ['text as bytes', { kind: 'bytes', bytes: hidden }],
+    ['numbers as bytes', { kind: 'bytes', bytes: Array.from(Buffer.from(hidden)) }],
+    ['no bytes', { kind: 'bytes' }],
+    ['other numbers as bytes', { kind: 'bytes', bytes: new Float32Array(32) }],
+    ['the key as the name of a variable', { kind: 'env', variable: Buffer.from(hidden).toString('base64') }],
+    ['hexadecimal digits as one', { kind: 'env', variable: Buffer.from(hidden).toString('hex').replace(/^./, 'c') }],
+    ['a variable that is no text', { kind: 'env', variable: 7 }],
+    ['no path', { kind: 'file' }],
+    ['a path that is no text', { kind: 'file', path: Buffer.from(hidden) }],
+    ['no PIN', { kind: 'hsm', library: '/none.so' }],
+    ['a PIN that is no text', { kind: 'hsm', library: '/none.so', pin: 123_456 }],
+  ])('is refused: %s', async (_, source) => {
+    const error = await refusalOf(source as KeySource);
+    expect(error).toMatchObject({ code: 'KEY', reason: 'malformed' });
+    for (const form of [hidden, ...(['hex', 'base64'] as const).map((each) => Buffer.from(hidden).toString(each))])
+      expect(error.message).not.toContain(form.slice(1, 9));
+    expect(error.message).not.toContain('123456');
+  });
+
+  test('bytes are taken as they are, and may be overwritten afterwards', async () => {
+    const bytes = Buffer.from(key);
+    expect((await openKeyring({ kind: 'bytes', bytes }, {})).id).toBe(idOf(key));
+    expect(bytes.equals(key)).toBe(true);
+  });
+});
+
 describe('a key in a file', () => {
   let folder: string;
   beforeAll(async () => {
@@ -170,8 +206,17 @@ describe('a key in a file', () => {
     expect((await readdir(folder)).filter((name) => name.startsWith('made'))).toEqual(['made']);
   });
 
+  test('is made with its folder, for its owner alone', async () => {
+    const path = at('.epochly/master.key');
+    const made = await openKeyring({ kind: 'file', path, create: true }, {});
+    expect((await stat(at('.epochly'))).mode & 0o777).toBe(0o700);
+    expect((await openKeyring({ kind: 'file', path }, {})).id).toBe(made.id);
+    expect(await refusalOf({ kind: 'file', path: at('.other/master.key') })).toMatchObject({ reason: 'missing' });
+    expect(await readdir(folder)).not.toContain('.other');
+  });
+
   test('of several who make it at once, in several processes, all get one', async () => {
-    const path = at('race');
+    const path = at('race/master.key');
     const program = await createProgram(`
       import { openKeyring } from './platforms/node/keyring/open-keyring.ts';
       const source = { kind: 'file' as const, path: process.argv[2], create: true };
@@ -181,7 +226,7 @@ describe('a key in a file', () => {
     const ids = runs.flatMap((output) => output.split('\n'));
     expect(ids).toHaveLength(24);
     expect(new Set(ids).size).toBe(1);
-    expect((await readdir(folder)).filter((name) => name.startsWith('race'))).toEqual(['race']);
+    expect(await readdir(at('race'))).toEqual(['master.key']);
   });
 
   test('is refused where it is a symbolic link, a folder, too long, or holds no key', async () => {

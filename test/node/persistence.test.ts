@@ -770,27 +770,18 @@ describe('with Redis', () => {
     expect([first.sources.slice(-2), again.sources]).toEqual([['l3', 'l1'], ['l2']]);
   });
 
-  test.each<[string, (epochly: Epochly, modelId: number) => unknown]>([
-    ['a tenant', (epochly) => epochly.cache.invalidateTenant('a')],
-    ['a model', (epochly, modelId) => epochly.cache.invalidateModel(modelId)],
-  ])('%s is forgotten also in a file that alone has answered since the start', async (what, invalidate) => {
+  test('what a file kept without a Redis is not believed beside one, which knows nothing of it', async () => {
     const file = { l2Path: join(folder, 'alone.sqlite') };
     const before = open(configOf({ cache: file }));
-    await count(before).model.with({ tenant: 'a' })('x');
+    await count(before).model('x');
     await before.close();
-    const redisPrefix = `alone, ${what}:`;
-    const [one, two] = [open(withRedis({ redisPrefix })), open(withRedis({ redisPrefix, ...file }))];
-    const { model, sources } = count(two);
-    await model.with({ tenant: 'a' })('x');
-    expect(sources).toEqual(['l2']);
-    // The last that is written so that it is told.
-    await vi.waitFor(async () => expect(String(await server.client.keys(`${redisPrefix}*`))).toContain('g/'));
-    const other = count(one).model;
-    await invalidate(one, other.modelId);
-    await vi.waitFor(async () => {
-      await model.with({ tenant: 'a' })('x');
-      expect(sources.at(-1)).toBe('model');
-    });
+    const both = withRedis({ redisPrefix: 'beside:', ...file });
+    const first = open(both);
+    const during = count(first);
+    await during.model('x');
+    const after = count(await restart(first, both));
+    await after.model('x');
+    expect([during.sources, after.sources]).toEqual([['model'], ['l2']]);
   });
 
   test('that refuses is told with its reason, and without the password', async () => {

@@ -294,10 +294,73 @@ describe('a program', () => {
     expect(await program(`{ redis: { sentinels: [${node}], name: 'main' } }`, USE)).toBe('closed');
   });
 
+  test('that does not close its store ends as well once nothing waits for an answer, and not before', async () => {
+    const server = await start();
+    const body = `
+      store.onAnnounced(() => undefined);
+      await store.put('a', new Uint8Array(1)).catch(() => undefined);
+      await (await store.lock('l').catch(() => undefined))?.[Symbol.dispose]();
+      process.once('beforeExit', () => void store.put('late', new Uint8Array(1)).catch(() => undefined));`;
+    const node = `{ host: '127.0.0.1', port: ${server.port} }`;
+    expect(await program(`{ url: '${server.url}' }`, body)).toBe('closed');
+    expect(await server.client.exists('epochly:data:late')).toBe(1);
+    const cluster = await startRedisCluster();
+    opened.push({ close: () => cluster.stop() });
+    expect(await program(`{ cluster: { nodes: ${JSON.stringify(cluster.nodes)} } }`, body)).toBe('closed');
+    await server.signal('SIGKILL');
+    expect(await program(`{ url: '${server.url}' }`, body)).toBe('closed');
+    expect(await program(`{ cluster: { nodes: [${node}] } }`, body)).toBe('closed');
+    expect(await program(`{ redis: { sentinels: [${node}], name: 'main' } }`, body)).toBe('closed');
+  }, 60_000);
+
+  test('that waits for a lock waits until it has it', async () => {
+    const server = await start();
+    await server.client.set('epochly:lock:l', 'another', 'PX', 1000);
+    const body = `await store.lock('l');`;
+    expect(await program(`{ url: '${server.url}' }`, body)).toBe('closed');
+  });
+
   test('that closes its store ends while Redis hangs', async () => {
     const server = await start();
     const hang = `process.kill(${server.pid}, 'SIGSTOP');`;
     expect(await program(`{ url: '${server.url}', timeoutMs: 100 }`, hang + USE)).toBe('closed');
+  });
+});
+
+describe('a database that the server does not have', () => {
+  const refused = { code: 'STORE', message: expect.stringMatching(/database 7: ERR DB index is out of range/) };
+
+  test.each([{}, { disableClientInfo: true, enableReadyCheck: false }])(
+    'is not opened, and no other one is used, with options %o',
+    async (redis) => {
+      const server = await start({ args: ['--databases', '4'] });
+      await expect(openRedisStore({ url: `${server.url}/7`, redis })).rejects.toMatchObject(refused);
+      await expect(openRedisStore({ redis: { ...redis, port: server.port, db: 7 } })).rejects.toMatchObject(refused);
+      expect(await server.client.dbsize()).toBe(0);
+    },
+  );
+
+  test('is found out when there is a server, and each call says so from then on', async () => {
+    const server = await start({ args: ['--databases', '4'] });
+    await server.signal('SIGKILL');
+    const store = await open({ url: `${server.url}/7` });
+    await expect(store.get('a')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await server.restart();
+    await vi.waitFor(() => expect(store.get('a')).rejects.toMatchObject(refused), { timeout: 20_000, interval: 20 });
+    // Through several attempts to connect, whose every moment is one in which something might be sent.
+    const clients = async (): Promise<number> =>
+      Number(/total_connections_received:(\d+)/.exec(await server.client.info('stats'))?.[1]);
+    const before = await clients();
+    while ((await clients()) < before + 3) {
+      const calls = [store.get('a'), store.put('a', bytes(1)), store.putIfAbsent('b', bytes(1)), store.keys('')];
+      for (const each of await Promise.allSettled(calls))
+        expect(each).toMatchObject({ status: 'rejected', reason: refused });
+    }
+    expect(await server.client.dbsize()).toBe(0);
+  }, 30_000);
+
+  test.each(['x', '7x', '1/2', '-1'])('%s is no number of one', async (path) => {
+    await expect(openRedisStore({ url: `redis://127.0.0.1/${path}` })).rejects.toThrow(RangeError);
   });
 });
 
@@ -383,3 +446,19 @@ test('Sentinel says which server is the master, also when another one takes over
   expect(await replica.client.exists('epochly:data:b')).toBe(1);
   expect(await store.get('a')).toEqual(bytes(1));
 });
+
+test('Sentinels that nobody can reach are asked again until one answers', async () => {
+  const master = await start();
+  const config = [`sentinel monitor main 127.0.0.1 ${master.port} 1`];
+  const sentinel = await start({ args: ['--sentinel'], config });
+  await sentinel.signal('SIGKILL');
+  const store = await open({ redis: { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main' } });
+  await expect(store.get('a')).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringContaining('All sentinels are unreachable. Last error'),
+  });
+  await sentinel.restart();
+  await answers(store);
+  await store.put('a', bytes(1));
+  expect(await master.client.exists('epochly:data:a')).toBe(1);
+}, 30_000);

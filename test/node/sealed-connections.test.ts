@@ -5,6 +5,7 @@ import type { ByteStore } from '../../src/cache/byte-store.ts';
 import type { TierInvalidation } from '../../src/cache/cache-tier.ts';
 import { SealedTier } from '../../src/cache/sealed/sealed-tier.ts';
 import type { SealedTierOptions } from '../../src/cache/sealed/vault-tier.ts';
+import { StoreUnavailableError } from '../../src/cache/store-errors.ts';
 import type { MaybePromise } from '../../src/platform.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import { bytesOf, newKeyring, slowKeyring, textOf } from '../helpers/sealing.ts';
@@ -330,6 +331,23 @@ describe('what cannot be written', () => {
     expect(await get(other)).toBeUndefined();
     await put(tier, 'new');
     expect(await get(other)).toBe('new');
+  });
+
+  test('forgetting where the store is away says that the tenant is not forgotten', async () => {
+    const { shared, open, put } = setUp();
+    const away = new StoreUnavailableError('Redis cannot be reached.', { retryAfterMs: 7 });
+    let isAway = false;
+    const store = shared.connect();
+    const tier = open({ ...store, keys: (prefix) => (isAway ? Promise.reject(away) : store.keys(prefix)) });
+    await put(tier, 'old');
+    isAway = true;
+    await expect((async () => tier.forgetTenant('tenant'))()).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringMatching(/^Redis cannot be reached\. The tenant is not forgotten: .* forgotten again\.$/),
+      retryAfterMs: 7,
+      cause: away,
+    });
+    expect(await get(tier)).toBeUndefined();
   });
 
   test('forgetting rejects, holds here at once, and can be done again', async () => {

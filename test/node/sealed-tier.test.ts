@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { HEADER_BYTES } from '../../src/cache/sealed/envelope.ts';
+import { HashesOnlyTier } from '../../src/cache/sealed/hashes-only-tier.ts';
 import { L2Cache } from '../../src/cache/sealed/l2-cache.ts';
 import { L3Cache } from '../../src/cache/sealed/l3-cache.ts';
 import { SealedTier } from '../../src/cache/sealed/sealed-tier.ts';
@@ -403,6 +404,31 @@ test('options out of range are refused when a tier is made', () => {
   const shared = new SharedStore();
   for (const options of [{ ttlSeconds: 0 }, { maxBytes: NaN }, { sealLimit: 0 }, { sealLimit: 2 ** 31 + 1 }])
     expect(() => open(shared, options)).toThrow(RangeError);
+});
+
+test.each([L2Cache, L3Cache, HashesOnlyTier])('%o refuses what is no store, no keyring and no value', (Tier) => {
+  const shared = new SharedStore();
+  const none = undefined as never;
+  expect(() => new Tier({ store: none, keyring })).toThrow(TypeError);
+  expect(() => new Tier({ store: {} as never, keyring })).toThrow('needs a store');
+  for (const each of [none, {} as never, 'key' as never])
+    expect(() => new Tier({ store: shared.connect(), keyring: each })).toThrow('needs a keyring');
+  expect(() => new Tier({ store: shared.connect(), keyring, previousKeyrings: [none] })).toThrow('needs a keyring');
+  const tier = new Tier({ store: shared.connect(), keyring, clock });
+  for (const value of [new Float32Array(4), 'text', new ArrayBuffer(8), [1, 2], undefined])
+    expect(() => tier.put('key', value as never)).toThrow('A value is a Uint8Array');
+  expect(tier.getStats()).toMatchObject({ puts: 0, errors: 0 });
+  expect(shared.memory.keys('')).toEqual([]);
+});
+
+test('a Buffer is what it was when it was put, whatever becomes of it', async () => {
+  const shared = new SharedStore();
+  const tier = open(shared, { store: slowStore(shared.connect()) });
+  const value = Buffer.from('value');
+  const put = tier.put('key', value, scope);
+  value.fill(0);
+  await put;
+  expect(textOf(await tier.get('key', scope))).toBe('value');
 });
 
 test('L3 takes the seconds as a number', async () => {

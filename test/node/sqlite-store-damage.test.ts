@@ -11,6 +11,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -21,6 +22,7 @@ import { openSqliteStore } from '../../dist/platforms/node/store/open-sqlite-sto
 import type { SqliteStore } from '../../dist/platforms/node/store/sqlite-store.js';
 import { openSqliteStore as openHere } from '../../platforms/node/store/open-sqlite-store.ts';
 import { openDatabaseFile } from '../../platforms/node/store/database-file.ts';
+import { mark } from '../../platforms/node/store/marker.ts';
 import { loadSqlite } from '../../platforms/node/store/sqlite.ts';
 import { Writer } from '../../platforms/node/store/writer.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
@@ -51,6 +53,8 @@ const bytes = (...values: readonly number[]): Uint8Array => Uint8Array.from(valu
 const filesBeside = (path: string): readonly string[] => readdirSync(dirname(path)).toSorted();
 const asides = (path: string, why = 'damaged'): readonly string[] =>
   filesBeside(path).filter((name) => new RegExp(`\\.${why}-\\d+$`).test(name));
+/** What there is of a store that nobody has open. */
+const FILES = ['store.db', 'store.db-epochly', 'store.db-lock'];
 const pathOf = (path: string, name: string | undefined): string => join(dirname(path), String(name));
 
 /** A store with entries of its own in its file, and nothing beside it. */
@@ -59,7 +63,7 @@ async function makeStore(path: string, entries = 200, size = 2000): Promise<void
   const puts = Array.from({ length: entries }, (_, i) => ({ key: `key ${i}`, bytes: new Uint8Array(size).fill(i) }));
   await store.write({ puts });
   await store.close();
-  expect(filesBeside(path)).toEqual(['store.db', 'store.db-lock']);
+  expect(filesBeside(path)).toEqual(FILES);
 }
 
 /** In a process of its own: this one, by closing the file, would give up the locks that its stores hold. */
@@ -71,12 +75,24 @@ async function overwrite(path: string, from: number, length: number): Promise<vo
   expect(await runProgram(text, { args: [path, String(from), String(length)] })).toMatchObject({ code: 0, output: '' });
 }
 
-describe('a file that is no store is set aside, and another one begun', () => {
+/** A store that was overwritten, from its beginning to its end, so that it can be told by nothing of it. */
+async function makeRuin(path: string, content: string | Uint8Array = randomBytes(50_000)): Promise<void> {
+  await makeStore(path);
+  writeFileSync(path, content);
+}
+
+describe('a store that is none any more is set aside, and another one begun', () => {
   const kinds: Readonly<Record<string, (path: string) => void | Promise<void>>> = {
-    'of text': (path) => writeFileSync(path, 'not a database\n'.repeat(1000)),
-    'of a few bytes': (path) => writeFileSync(path, 'xyz'),
-    encrypted: (path) => writeFileSync(path, randomBytes(100_000)),
-    'of zeros': (path) => writeFileSync(path, new Uint8Array(100_000)),
+    'overwritten with text': (path) => makeRuin(path, 'not a database\n'.repeat(1000)),
+    'overwritten with a few bytes': (path) => makeRuin(path, 'xyz'),
+    encrypted: (path) => makeRuin(path, randomBytes(100_000)),
+    'overwritten with zeros': (path) => makeRuin(path, new Uint8Array(100_000)),
+    'that says to be another program’s': async (path) => {
+      await makeStore(path);
+      const database = openDatabase(path);
+      database.exec('PRAGMA application_id = 1');
+      database.close();
+    },
     'cut off in its middle': async (path) => {
       await makeStore(path);
       truncateSync(path, Math.floor(statSync(path).size / 2));
@@ -92,6 +108,11 @@ describe('a file that is no store is set aside, and another one begun', () => {
     'with a broken first page': async (path) => {
       await makeStore(path);
       await overwrite(path, 100, 500);
+    },
+    'of which nothing but its header tells, and that nobody marked': async (path) => {
+      await makeStore(path);
+      await overwrite(path, 100, 500);
+      rmSync(`${path}-epochly`);
     },
     'with another schema': async (path) => {
       await makeStore(path);
@@ -123,40 +144,11 @@ describe('a file that is no store is set aside, and another one begun', () => {
     expect(asides(path)).toEqual([aside]);
   });
 
-  test("another program's database, which is kept for ever", async () => {
-    const path = newPath();
-    for (let i = 0; i < 5; i++) {
-      rmSync(path, { force: true });
-      const database = openDatabase(path);
-      database.exec(`CREATE TABLE notes (text); INSERT INTO notes VALUES ('${i}'); PRAGMA journal_mode = WAL`);
-      database.close();
-      const store = await open(path);
-      expect(store.warnings).toEqual([expect.stringContaining('.foreign-')]);
-      await store.close();
-    }
-    const kept = asides(path, 'foreign').map((name) => {
-      const database = openDatabase(pathOf(path, name));
-      const row = database.prepare('SELECT text FROM notes').get();
-      database.close();
-      return row?.['text'];
-    });
-    expect(kept).toEqual(['0', '1', '2', '3', '4']);
-    expect(asides(path)).toEqual([]);
-  });
-
-  test("another program's, which is told by its application id alone", async () => {
-    const path = newPath();
-    const database = openDatabase(path);
-    database.exec('PRAGMA application_id = 1; CREATE TABLE t (x)');
-    database.close();
-    await open(path);
-    expect(asides(path, 'foreign')).toHaveLength(1);
-  });
-
   test('of those that were damaged three are kept, with what belongs to them', async () => {
     const path = newPath();
     writeFileSync(`${path}.damaged-by hand`, '');
     const clock = createFakeClock();
+    mark(path);
     for (let i = 0; i < 5; i++) {
       writeFileSync(path, `damaged ${i}`.padEnd(1000));
       for (const suffix of ['-wal', '-shm']) writeFileSync(path + suffix, `${i}${suffix}`);
@@ -172,7 +164,7 @@ describe('a file that is no store is set aside, and another one begun', () => {
       'damaged 4',
     ]);
     expect(names.map((name) => readFileSync(pathOf(path, `${name}-wal`), 'utf8'))).toEqual(['2-wal', '3-wal', '4-wal']);
-    expect(filesBeside(path)).toHaveLength(3 + 3 * 3);
+    expect(filesBeside(path)).toHaveLength(4 + 3 * 3);
   });
 
   test('a log without its database is not taken for a part of the next one', async () => {
@@ -203,6 +195,87 @@ describe('a file that is no store is set aside, and another one begun', () => {
   });
 });
 
+describe('a file that is not epochly’s', () => {
+  const begin = (path: string, sql: string): void => {
+    const database = openDatabase(path);
+    database.exec(sql);
+    database.close();
+  };
+  const kinds: Readonly<Record<string, (path: string) => void>> = {
+    'a text': (path) => writeFileSync(path, 'root:x:0:0:root:/root:/bin/bash\n'.repeat(50)),
+    'a few bytes': (path) => writeFileSync(path, 'xyz'),
+    zeros: (path) => writeFileSync(path, new Uint8Array(100_000)),
+    'another program’s database': (path) => begin(path, 'CREATE TABLE notes (text); PRAGMA journal_mode = WAL'),
+    'one that is told by its application id': (path) => begin(path, 'PRAGMA application_id = 1; CREATE TABLE t (x)'),
+    'one that is damaged': (path) => {
+      begin(path, 'CREATE TABLE notes (text)');
+      truncateSync(path, 4096);
+      const bytesOf = readFileSync(path);
+      writeFileSync(path, bytesOf.fill(0xa5, 100, 600));
+    },
+  };
+  test.each(Object.entries(kinds))('%s, is left as it is, with its mode, and the error says so', async (_, make) => {
+    const path = newPath();
+    make(path);
+    chmodSync(path, 0o644);
+    const before = readFileSync(path);
+    const { mtimeMs, ino } = statSync(path);
+    for (let i = 0; i < 2; i++)
+      await expect(openSqliteStore({ path, driver })).rejects.toMatchObject({
+        code: 'STORE',
+        message: `What is at ${path} is not a store of epochly, and was left as it is. Name another path, or move it away.`,
+      });
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(statSync(path)).toMatchObject({ mode: 0o100644, mtimeMs, ino });
+    expect(filesBeside(path)).toEqual(['store.db']);
+  });
+
+  test.skipIf(process.platform === 'win32')('is left as it is behind a link, and so is what is no file', async () => {
+    const path = newPath();
+    const target = join(dirname(path), 'target');
+    writeFileSync(target, 'of another');
+    chmodSync(target, 0o644);
+    symlinkSync(target, path);
+    await expect(openSqliteStore({ path, driver })).rejects.toMatchObject({ code: 'STORE' });
+    expect([readFileSync(target, 'utf8'), statSync(target).mode & 0o777]).toEqual(['of another', 0o644]);
+    const { mode } = statSync('/dev/null');
+    await expect(openSqliteStore({ path: '/dev/null', driver })).rejects.toMatchObject({ code: 'STORE' });
+    expect(statSync('/dev/null').mode).toBe(mode);
+    expect(filesBeside(path)).toEqual(['store.db', 'target']);
+  });
+
+  test('that takes a store’s place while it is open fails the store, and is left as it is', async () => {
+    const path = newPath();
+    const store = await open(path);
+    await store.put('a', bytes(1));
+    rmSync(path);
+    for (const suffix of ['-wal', '-shm']) rmSync(path + suffix);
+    begin(path, 'CREATE TABLE notes (text)');
+    const before = readFileSync(path);
+    await expect(store.put('b', bytes(2))).rejects.toMatchObject({
+      message: expect.stringContaining('is not a store'),
+    });
+    await store.close();
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(asides(path)).toEqual([]);
+  });
+});
+
+test.skipIf(process.platform === 'win32')(
+  'a store that others may read is theirs no more, damaged or not',
+  async () => {
+    const path = newPath();
+    await makeStore(path);
+    chmodSync(path, 0o644);
+    await (await open(path)).close();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const empty = newPath();
+    writeFileSync(empty, '', { mode: 0o644 });
+    await open(empty);
+    expect(statSync(empty).mode & 0o777).toBe(0o600);
+  },
+);
+
 test("a newer version's store is left alone, and the error says so", async () => {
   const path = newPath();
   await makeStore(path);
@@ -211,12 +284,12 @@ test("a newer version's store is left alone, and the error says so", async () =>
   database.close();
   const error = await openSqliteStore({ path, driver }).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: 'STORE', message: expect.stringContaining('newer version of epochly') });
-  expect(filesBeside(path)).toEqual(['store.db', 'store.db-lock']);
+  expect(filesBeside(path)).toEqual(FILES);
 });
 
 test('many who find it damaged at once agree on one new file', async () => {
   const path = newPath();
-  writeFileSync(path, randomBytes(50_000));
+  await makeRuin(path);
   const text = `
     const [path, name] = args;
     process.send('ready');
@@ -235,9 +308,9 @@ test('many who find it damaged at once agree on one new file', async () => {
   expect(asides(path)).toHaveLength(1);
 });
 
-test('one that opens the file has it for itself meanwhile', () => {
+test('one that opens the file has it for itself meanwhile', async () => {
   const path = newPath();
-  writeFileSync(path, randomBytes(50_000));
+  await makeRuin(path);
   const sqlite = loadSqlite(driver);
   let tried = 0;
   const watched = {
@@ -258,13 +331,13 @@ test('one that opens the file has it for itself meanwhile', () => {
 
 test('while one sets it aside, others wait', async () => {
   const path = newPath();
-  writeFileSync(path, randomBytes(50_000));
+  await makeRuin(path);
   const lock = openDatabase(`${path}-lock`);
   lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   const opening = open(path);
   // Time enough for one that would not wait.
   for (let i = 0; i < 5; i++) await (await open(newPath())).close();
-  expect(filesBeside(path)).toEqual(['store.db', 'store.db-lock']);
+  expect(filesBeside(path)).toEqual(FILES);
   expect(statSync(path).size).toBe(50_000);
   lock.close();
   expect((await opening).warnings).toHaveLength(1);
@@ -392,6 +465,7 @@ test('bits that flip anywhere are an error, another answer of the right kind, or
       spoilt[at] = (spoilt[at] as number) ^ (1 << next(8));
     }
     writeFileSync(path, spoilt);
+    mark(path);
     const store = await openHere({ path, driver }).catch((error: unknown) => error as Error);
     if (store instanceof Error) {
       // Its version may have become a newer one.

@@ -223,7 +223,7 @@ describe('a program that ends while its store is open', () => {
     const path = newPath();
     const text = `${FILL} await store.close(); console.log(written); process.disconnect();`;
     expect(await runProgram(text, { args: [path] })).toEqual({ code: 0, signal: null, output: '3000\n' });
-    expect(readdirSync(join(path, '..')).toSorted()).toEqual(['store.db', 'store.db-lock']);
+    expect(readdirSync(join(path, '..')).toSorted()).toEqual(['store.db', 'store.db-epochly', 'store.db-lock']);
     expect(await check(path)).toBe(3000);
   });
 

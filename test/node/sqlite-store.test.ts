@@ -221,7 +221,7 @@ describe('closing', () => {
     expect(() => store.changeCount()).toThrow(expect.objectContaining({ code: 'CLOSED' }));
     await expect(store.put('late', bytes(1))).rejects.toMatchObject({ code: 'CLOSED' });
     await Promise.all([...puts, trimmed, closed, store.close()]);
-    expect(readdirSync(dirname(path)).toSorted()).toEqual(['store.db', 'store.db-lock']);
+    expect(readdirSync(dirname(path)).toSorted()).toEqual(['store.db', 'store.db-epochly', 'store.db-lock']);
     expect(await (await open(path)).usage('')).toMatchObject({ entries: 3000 });
     expect(problemsOf(path)).toEqual([]);
   });
@@ -309,6 +309,7 @@ describe('the file', () => {
     ]);
     expect(Object.fromEntries(modes)).toEqual({
       'store.db': '600',
+      'store.db-epochly': '600',
       'store.db-lock': '600',
       'store.db-shm': '600',
       'store.db-wal': '600',

@@ -1,7 +1,7 @@
 /** @module A master key in a hardware security module: an AES key that never leaves it, used through PKCS#11 (OASIS, 2.40). */
 
 import { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { ClosedError } from '../../../src/errors.ts';
 import { KeyError } from '../../../src/key-error.ts';
 import { KEY_BYTES, KEY_ID_INFO, NONCE_BYTES, TAG_BYTES } from '../../../src/privacy/key-format.ts';
@@ -100,14 +100,30 @@ class HsmMasterKey {
       try {
         return new Uint8Array(decipher.once(Buffer.from(ciphertext), target));
       } catch (error) {
-        // Which code says that it does not authenticate differs from token to token.
+        // Which code says that it does not authenticate differs from token to token: one that opens nothing at all does not say it.
         if (SESSION_LOST.includes(codeOf(error)) || OUT_OF_ORDER.includes(codeOf(error))) throw error;
+        if (!this.#canOpen({ session, key })) throw error;
         return undefined;
       } finally {
         target.fill(0);
       }
     });
   };
+
+  /** Whether it opens what it sealed itself. */
+  #canOpen({ session, key }: Connection): boolean {
+    const nothing = Buffer.alloc(0);
+    const nonce = randomBytes(NONCE_BYTES);
+    try {
+      const sealed = session
+        .createCipher(this.#gcm(nonce, nothing), key)
+        .once(nonce, Buffer.alloc(NONCE_BYTES + TAG_BYTES));
+      const target = Buffer.alloc(sealed.length);
+      return nonce.equals(session.createDecipher(this.#gcm(nonce, nothing), key).once(sealed, target));
+    } catch {
+      return false;
+    }
+  }
 
   readonly close = (): void => {
     this.#closed = true;

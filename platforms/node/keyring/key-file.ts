@@ -2,8 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, open, unlink } from 'node:fs/promises';
+import { link, lstat, mkdir, open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { KeyError } from '../../../src/key-error.ts';
 import { KEY_BYTES } from '../../../src/privacy/key-format.ts';
 import { MAKE_A_KEY, parseKey } from './parse-key.ts';
@@ -13,7 +14,7 @@ const MAX_FILE_BYTES = 1024;
 
 /**
  * The key in a file, which with `create` is made where there is none: of several processes that make it at once, all get the
- * first one's. @throws KeyError where the file is no file of one's own that holds a key.
+ * first one's. Its folder is made as well, for its owner alone. @throws KeyError where the file is no file of one's own that holds a key.
  */
 export async function readKeyFile(path: string, create: boolean): Promise<Uint8Array> {
   if (path === '') throw new KeyError('The path of the key file is empty.', { reason: 'missing' });
@@ -56,10 +57,20 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   }
 }
 
+/** The last one of a path, as `~/.epochly` is: of one whose others are missing too, more than a folder is wrong. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
 /** Written under another name first: a name that a reader may find is never that of half a key. */
 async function makeUnlessThere(path: string): Promise<void> {
   const draft = `${path}.${randomBytes(8).toString('hex')}.new`;
   try {
+    await makeFolder(dirname(path));
     const file = await open(draft, 'wx', 0o600);
     try {
       await file.writeFile(`${randomBytes(KEY_BYTES).toString('base64')}\n`);

@@ -7,6 +7,7 @@ import { openHsmMasterKey } from './hsm-master-key.ts';
 import { readKeyFile } from './key-file.ts';
 import { NodeKeyring, softwareMasterKey } from './node-keyring.ts';
 import type { MasterKey } from './node-keyring.ts';
+import { assertSource } from './key-source.ts';
 import { MAKE_A_KEY, parseKey } from './parse-key.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -18,7 +19,7 @@ const DEFAULT_VARIABLE = 'EPOCHLY_ENCRYPTION_KEY';
  *
  * - 'env': 32 bytes in base64, base64url or hexadecimal digits in the variable of `env`.
  * - 'file': the same in a file that only its owner may use (no mode bits of group and others; no symbolic link), made with mode
- *   0600 where `create` is true and there is none.
+ *   0600, and its folder with 0700, where `create` is true and there is none.
  * - 'hsm': the AES-256 key with that label in a PKCS#11 token, made there as one that cannot be extracted where `create` is
  *   true and there is none. `slot` is the token's slot number, as its own tools name it; default: the first token that was
  *   initialised. Data keys are opened in the token, and then used in this process.
@@ -33,6 +34,7 @@ export async function openKeyring(source: KeySource, env: Environment): Promise<
 }
 
 async function openMasterKey(source: KeySource, env: Environment): Promise<MasterKey> {
+  assertSource(source);
   switch (source.kind) {
     case 'env':
       return fromBytes(readVariable(source.variable ?? DEFAULT_VARIABLE, env));
@@ -45,7 +47,6 @@ async function openMasterKey(source: KeySource, env: Environment): Promise<Maste
         throw new KeyError(`A master key has ${KEY_BYTES} bytes, and this has ${source.bytes.length}.`, {
           reason: 'malformed',
         });
-      // A copy: that of a Buffer would share its memory.
       return fromBytes(new Uint8Array(source.bytes));
     case 'browser':
       throw new KeyError(`A key source 'browser' is for browsers. In Node there are 'env', 'file', 'hsm' and 'bytes'.`);

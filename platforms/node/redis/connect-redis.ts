@@ -20,6 +20,9 @@ export interface RedisAddress {
   readonly client?: RedisLike | undefined;
 }
 
+/** ioredis would take another path for database 0. */
+const URL_OF_REDIS = /^rediss?:\/\/[^/?#]*(\/\d*)?([?#].*)?$/;
+
 /** Nothing waits for a connection, and nothing is sent twice: to try again is for who asks. */
 const OWN = { lazyConnect: true, enableOfflineQueue: false };
 const OWN_NODE = {
@@ -53,6 +56,10 @@ export function clientOf(
   }
   if (url !== undefined && !/^rediss?:\/\//.test(url))
     throw new RangeError('The URL of Redis begins with redis:// or rediss://.');
+  if (url !== undefined && !URL_OF_REDIS.test(url))
+    throw new RangeError(
+      'What follows the host in the URL of Redis is the number of a database, as in redis://host/3.',
+    );
   const { require, path } = resolvePeer('ioredis', '>=5.4 <6');
   const { Redis, Cluster } = require(path) as IoRedis;
   // Attempts are counted from 1.
@@ -69,7 +76,17 @@ export function clientOf(
     };
     return new Cluster(nodes, { ...retry, ...options, ...OWN, redisOptions });
   }
-  const options = { ...node, retryStrategy: retryDelay, reconnectOnError: isDemoted, ...redis, ...OWN };
+  // Ready only after the server has answered whether it has the database.
+  const options = {
+    ...node,
+    retryStrategy: retryDelay,
+    // While it waits for Sentinels ioredis keeps the process alive: the connection tries again instead.
+    sentinelRetryStrategy: () => null,
+    reconnectOnError: isDemoted,
+    ...redis,
+    ...OWN,
+    enableReadyCheck: true,
+  };
   return url === undefined ? new Redis(options) : new Redis(url, options);
 }
 

@@ -66,7 +66,9 @@ export class Locks {
         release();
         break;
       }
-      await new Promise<void>((resolve) => void clock.after(backoffMs(attempt, { ...BACKOFF, random }), resolve));
+      const waitMs = backoffMs(attempt, { ...BACKOFF, random });
+      // A process that has nothing else to do waits for it as well.
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve, true));
     }
     throw abortReason(leaving);
   }

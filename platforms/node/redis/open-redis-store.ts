@@ -32,7 +32,11 @@ export interface RedisStoreOptions extends RedisAddress {
  * knows the longest time without a use of, by the second; under an LFU policy those it knows the fewest uses of. `usage` and
  * `trim` count as a use themselves. `deletePrefix` finds what was there when it began.
  *
+ * A store keeps the process alive only while it waits for an answer, and for some seconds where no Sentinel can be reached. A client
+ * of the caller’s does so as it did before.
+ *
  * @throws MissingPeerError where ioredis is not installed; TypeError, RangeError for an address that is none.
+ * @throws StoreError where the server has no database of that number; so does each call where that shows later.
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<ByteStore> {
   const { prefix = 'epochly:', timeoutMs = 1000, connectTimeoutMs = 5000, lockTtlMs = 10_000 } = options;
@@ -41,7 +45,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<ByteSt
     if (!(value > 0)) throw new RangeError(`${name} is above 0, not ${value}.`);
   const isOwn = options.client === undefined;
   const client = clientOf(options, { connectTimeoutMs, random });
-  const connection = new RedisConnection(client, { isOwn, timeoutMs, clock });
+  const connection = new RedisConnection(client, { isOwn, timeoutMs, clock, random });
   if (isOwn) await connection.open();
   return new RedisStore(connection, { prefix, lockTtlMs, clock, random });
 }

@@ -12,7 +12,8 @@ export interface RedisLike {
 interface RedisCommands extends RedisLike {
   readonly options: { readonly keyPrefix?: string | Buffer | null | undefined };
   connect(): Promise<void>;
-  disconnect(): void;
+  /** With true it connects again. */
+  disconnect(reconnect?: boolean): void;
   on(event: string, listener: (...values: never[]) => void): unknown;
   once(event: string, listener: (...values: never[]) => void): unknown;
   call(...command: RedisCommand): Promise<unknown>;

@@ -1,22 +1,30 @@
 /** @module A client of Redis, asked with a time-out, and its errors said in the store's words. */
 
+import { backoffMs } from '../../../src/cache/backoff.ts';
 import { Deadlines } from '../../../src/cache/deadlines.ts';
 import { StoreError, StoreTimeoutError, StoreUnavailableError } from '../../../src/cache/store-errors.ts';
 import { EpochlyError } from '../../../src/errors.ts';
 import type { Clock } from '../../../src/platform.ts';
 import { hashSlotOf } from './hash-slot.ts';
+import { keepNobodyAlive } from './keep-nobody-alive.ts';
 import type { RedisClient, RedisCommand, RedisNode } from './redis-client.ts';
 
 /** After so long without a word the system asks whether the other side is still there. */
 export const KEEP_ALIVE_MS = 10_000;
 /** So long it may take a server to hear that a connection ends. */
 export const DISCONNECT_TIMEOUT_MS = 100;
+/** Of the longest waits: a client of a Sentinel that is away keeps the process alive for two seconds, which can end after them. */
+const BACKOFF = { minMs: 50, maxMs: 5000 };
+/** Of a timer that is there to keep the process alive, and not to fire. */
+const LONG_MS = 2 ** 31 - 1;
 
 export interface RedisConnectionOptions {
   /** Whether the client was made here, and is to be looked after and closed here. */
   readonly isOwn: boolean;
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
 }
 
 export class RedisConnection {
@@ -29,10 +37,16 @@ export class RedisConnection {
   readonly #deadlines: Deadlines;
   /** Why there is no connection. */
   #lastError: Error | undefined;
+  /** Whether this connection's database was refused: it would go on with database 0, which is another one's. */
+  #isRefused = false;
+  #isClosed = false;
+  /** Answers that are waited for: only they keep the process alive. */
+  #inFlight = 0;
+  readonly #keeper = setInterval(() => undefined, LONG_MS).unref();
   /** What had come from a server when it was last suspected of being gone. */
   readonly #suspects = new WeakMap<RedisNode, { readonly bytesRead: number; readonly at: number }>();
 
-  constructor(client: RedisClient, { isOwn, timeoutMs, clock }: RedisConnectionOptions) {
+  constructor(client: RedisClient, { isOwn, timeoutMs, clock, random }: RedisConnectionOptions) {
     this.client = client;
     this.keyPrefix = String(client.options.keyPrefix ?? '');
     this.#isOwn = isOwn;
@@ -40,27 +54,46 @@ export class RedisConnection {
     this.#clock = clock;
     this.#deadlines = new Deadlines(timeoutMs, clock);
     if (!isOwn) return;
+    keepNobodyAlive(client);
     // Of an attempt to connect the first error says why it failed; others follow from it.
     let isFirst = true;
-    client.on('connecting', () => (isFirst = true));
+    client.on('connecting', () => {
+      isFirst = true;
+      this.#isRefused = false;
+    });
     client.on('error', (error: Error) => {
       if (isFirst) this.#lastError = error;
       isFirst = false;
+      // Before anything else can be sent. It is tried again: the server may become another one.
+      if (!isOfSelect(error)) return;
+      this.#isRefused = true;
+      client.disconnect(true);
     });
     client.on('close', () => (this.#lastError ??= new Error('The connection was closed.')));
     client.on('ready', () => {
+      if (this.#isRefused) return;
       this.#lastError = undefined;
       void this.#connectNodes();
+    });
+    let attempts = 0;
+    client.on('ready', () => (attempts = 0));
+    client.on('end', () => {
+      // Where it gave up: it knew no Sentinel that answered.
+      if (!this.#isClosed) clock.after(backoffMs(attempts++, { ...BACKOFF, random }), () => this.#connectAgain());
     });
     client.on('+node', () => {
       if (client.status === 'ready') void this.#connectNodes();
     });
   }
 
-  /** Connects, or finds that it cannot: then it goes on trying. */
+  /** Connects, or finds that it cannot: then it goes on trying. @throws StoreError where the server has no such database. */
   async open(): Promise<void> {
     const connected = this.client.connect().then(() => this.#connectNodes());
     await this.ask(connected).catch(() => undefined);
+    const refusal = this.#refusal();
+    if (refusal === undefined) return;
+    this.close();
+    throw refusal;
   }
 
   /** What Redis answers. @throws StoreTimeoutError, StoreUnavailableError, StoreError */
@@ -70,13 +103,21 @@ export class RedisConnection {
 
   /** The same without a promise, for what is asked most. */
   listen<T>(answer: Promise<T>, onAnswer: (value: T) => void, onError: (error: Error) => void): void {
-    const wait = this.#deadlines.begin(() => onError(this.#explain(new StoreTimeoutError(this.#timeoutMs))));
+    if (this.#inFlight++ === 0) this.#keeper.ref();
+    const wait = this.#deadlines.begin(() => {
+      this.#end();
+      onError(this.#explain(new StoreTimeoutError(this.#timeoutMs)));
+    });
     answer.then(
       (value) => {
-        if (this.#deadlines.end(wait)) onAnswer(value);
+        if (!this.#deadlines.end(wait)) return;
+        this.#end();
+        onAnswer(value);
       },
       (error: Error) => {
-        if (this.#deadlines.end(wait)) onError(this.#explain(error));
+        if (!this.#deadlines.end(wait)) return;
+        this.#end();
+        onError(this.#explain(error));
       },
     );
   }
@@ -116,7 +157,7 @@ export class RedisConnection {
   another(): RedisNode | undefined {
     const { client } = this;
     const nodes = client.isCluster ? client.nodes('master') : [client];
-    return nodes[Math.floor(Math.random() * nodes.length)]?.duplicate({
+    const node = nodes[Math.floor(Math.random() * nodes.length)]?.duplicate({
       lazyConnect: true,
       keepAlive: KEEP_ALIVE_MS,
       disconnectTimeout: DISCONNECT_TIMEOUT_MS,
@@ -124,10 +165,22 @@ export class RedisConnection {
       enableOfflineQueue: true,
       readOnly: false,
     });
+    if (node !== undefined) keepNobodyAlive(node);
+    return node;
   }
 
   close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#keeper);
     if (this.#isOwn) this.client.disconnect();
+  }
+
+  #connectAgain(): void {
+    if (!this.#isClosed) this.client.connect().catch(() => undefined);
+  }
+
+  #end(): void {
+    if (--this.#inFlight === 0) this.#keeper.unref();
   }
 
   /** A cluster connects to a server when it is first asked; what else is asked in that moment would be tried again, much later. */
@@ -145,7 +198,17 @@ export class RedisConnection {
     this.#suspectAll();
     if (EpochlyError.isInstance(error)) return error;
     const cause = this.#lastError ?? error;
-    return new StoreUnavailableError(`Redis cannot be reached: ${cause.message}`, { cause });
+    // The connection tries again, where ioredis says of Sentinels that it does not.
+    const message = cause.message.replace(' and retry is disabled', '');
+    return this.#refusal() ?? new StoreUnavailableError(`Redis cannot be reached: ${message}`, { cause });
+  }
+
+  #refusal(): StoreError | undefined {
+    const cause = this.#lastError;
+    if (cause === undefined || !isOfSelect(cause) || SAID_TO_ALL.test(cause.message)) return undefined;
+    const number = String(cause.command.args[0]);
+    const message = `Redis does not let this client use its database ${number}: ${cause.message}. No other one is used in its place: name one that it has.`;
+    return new StoreError(message, { cause });
   }
 
   /**
@@ -167,6 +230,14 @@ export class RedisConnection {
       }
     }
   }
+}
+
+/** What a server answers to the first command, whichever it is. */
+const SAID_TO_ALL = /^(NOAUTH|DENIED|LOADING)|max number of clients/;
+
+/** An error that ioredis passes on while it goes on: `SELECT` failed. */
+function isOfSelect(error: Error): error is Error & { readonly command: { readonly args: readonly unknown[] } } {
+  return error.name === 'ReplyError' && (error as { readonly command?: { name?: unknown } }).command?.name === 'select';
 }
 
 function nodesOf(client: RedisClient): readonly RedisNode[] {

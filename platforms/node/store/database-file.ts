@@ -1,12 +1,13 @@
-/** @module Opens the file of a store for writing: makes it, tells whether it is one, and sets aside what is none. */
+/** @module Opens the file of a store for writing: makes it, tells whether it is one, and sets aside one that is damaged. */
 
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StoreError } from '../../../src/cache/store-errors.ts';
 import type { Clock } from '../../../src/platform.ts';
+import { isMarked, mark } from './marker.ts';
 import { fileIdentity, setAside } from './set-aside.ts';
 import { isDamage } from './sqlite.ts';
-import type { Connection, Sqlite } from './sqlite.ts';
+import type { Connection, Sqlite, SqlValue } from './sqlite.ts';
 import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from './tables.ts';
 
 /** Of 1.5 KB and of 600 KB values, pages of 16 KB are written and read faster than SQLite's 4 KB. */
@@ -31,21 +32,31 @@ export interface DatabaseFileOptions {
   readonly damaged?: string | undefined;
 }
 
-/** @throws StoreError */
+/** @throws StoreError where it cannot be opened, and where what is there is not epochly's: that is left as it is. */
 export function openDatabaseFile({ sqlite, path, clock, damaged }: DatabaseFileOptions): DatabaseFile {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Also the lock would be left beside it.
+    leaveOthers(sqlite, path);
     return locked(sqlite, path, () => {
       let aside: string | undefined;
-      if (damaged !== undefined && fileIdentity(path) === damaged) aside = setAside(path, 'damaged', clock);
+      if (damaged !== undefined && fileIdentity(path) === damaged) aside = setAside(path, clock);
       for (let attempt = 0; attempt < 2; attempt++) {
-        makeFile(path);
+        if (fileIdentity(path) === undefined) makeFile(path);
         const connection = openConnection(sqlite, path);
         const kind = settle(connection);
-        if (kind === 'ours') return { connection, identity: fileIdentity(path) as string, warning: warningOf(aside) };
+        if (kind === 'ours') {
+          restrict(path);
+          mark(path);
+          return { connection, identity: fileIdentity(path) as string, warning: warningOf(aside) };
+        }
+        if (!mayBeSetAside(kind, path)) {
+          connection.close();
+          throw notOurs(path);
+        }
         // Closing it first would have SQLite tidy up; Windows renames nothing that is open.
         if (process.platform === 'win32') connection.close();
-        aside = setAside(path, kind, clock);
+        aside = setAside(path, clock);
         if (process.platform !== 'win32') connection.close();
       }
       throw new StoreError(`The store ${path} cannot be begun: what is written there does not last.`);
@@ -54,6 +65,38 @@ export function openDatabaseFile({ sqlite, path, clock, damaged }: DatabaseFileO
     if (cause instanceof StoreError) throw cause;
     throw new StoreError(`The store ${path} could not be opened: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** @throws StoreError where something is at the path that is not epochly's. */
+function leaveOthers(sqlite: Sqlite, path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isFile()) throw notOurs(path);
+  if (found.size === 0 || isMarked(path)) return;
+  // By SQLite: in this process another may have the file open, whose locks the closing of any other kind would give up.
+  const connection = openConnection(sqlite, path);
+  try {
+    if (
+      !mayBeSetAside(
+        readable(() => kindOf(connection)),
+        path,
+      )
+    )
+      throw notOurs(path);
+  } finally {
+    connection.close();
+  }
+}
+
+/** Whether a file is epochly's, though it may be none that can be used. */
+function mayBeSetAside(kind: Kind, path: string): boolean {
+  return kind === 'unreadable' ? isMarked(path) : kind !== 'foreign';
+}
+
+function notOurs(path: string): StoreError {
+  return new StoreError(
+    `What is at ${path} is not a store of epochly, and was left as it is. Name another path, or move it away.`,
+  );
 }
 
 function warningOf(aside: string | undefined): string | undefined {
@@ -82,7 +125,6 @@ function locked<T>(sqlite: Sqlite, path: string, task: () => T): T {
 
 /** SQLite would make it readable for all. That of its companions is the file's own mode. */
 function makeFile(path: string): void {
-  if (fileIdentity(path) !== undefined) return restrict(path);
   closeSync(openSync(path, 'wx', 0o600));
 }
 
@@ -101,34 +143,67 @@ function openConnection(sqlite: Sqlite, path: string): Connection {
   return connection;
 }
 
+/**
+ * 'damaged': a store of epochly's that cannot be used. 'foreign': another program's database. 'unreadable': it cannot be told
+ * what it was.
+ */
+type Kind = 'ours' | 'empty' | 'damaged' | 'foreign' | 'unreadable';
+
 /** Brings a connection into the state in which it writes, where the file is a store's. @throws StoreError */
-function settle(connection: Connection): 'ours' | 'damaged' | 'foreign' {
+function settle(connection: Connection): Exclude<Kind, 'empty'> {
   try {
-    const kind = kindOf(connection);
-    if (kind === 'ours') configure(connection);
-    return kind;
+    const kind = readable(() => kindOf(connection));
+    if (kind !== 'empty' && kind !== 'ours') return kind;
+    const settled = readable(() => {
+      if (kind === 'empty') initialise(connection);
+      configure(connection);
+      return 'ours';
+    });
+    return settled === 'ours' ? 'ours' : 'damaged';
   } catch (error) {
-    if (isDamage(error)) return 'damaged';
     connection.close();
     throw error;
   }
 }
 
-function kindOf(connection: Connection): 'ours' | 'damaged' | 'foreign' {
+function readable<T extends Kind>(task: () => T): T | 'unreadable' {
+  try {
+    return task();
+  } catch (error) {
+    if (isDamage(error)) return 'unreadable';
+    throw error;
+  }
+}
+
+/** Changes nothing. */
+function kindOf(connection: Connection): Kind {
   const applicationId = pragma(connection, 'application_id');
   const version = pragma(connection, 'user_version') as number;
-  const schema = connection.prepare("SELECT sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'").all();
-  if (applicationId === 0 && version === 0 && schema.length === 0) {
-    initialise(connection);
-    return 'ours';
+  const schema = schemaOf(connection);
+  if (applicationId === 0 && version === 0 && schema?.length === 0) return 'empty';
+  const isWhole = schema?.length === SCHEMA.length && schema.every((sql, i) => sql === SCHEMA[i]);
+  if (applicationId !== APPLICATION_ID) {
+    // Nobody else has such a one.
+    if (isWhole) return 'damaged';
+    return schema === undefined ? 'unreadable' : 'foreign';
   }
-  if (applicationId !== APPLICATION_ID) return 'foreign';
   if (version > SCHEMA_VERSION) {
     throw new StoreError(
       `The store was written by a newer version of epochly: its format is ${version}, and this one knows ${SCHEMA_VERSION}. Update epochly, or name another path.`,
     );
   }
-  return schema.length === SCHEMA.length && schema.every(({ sql }, i) => sql === SCHEMA[i]) ? 'ours' : 'damaged';
+  return isWhole ? 'ours' : 'damaged';
+}
+
+/** Undefined where it cannot be read. */
+function schemaOf(connection: Connection): readonly SqlValue[] | undefined {
+  try {
+    const rows = connection.prepare("SELECT sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'").all();
+    return rows.map(({ sql }) => sql as SqlValue);
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
 }
 
 function configure(connection: Connection): void {

@@ -21,10 +21,10 @@ export interface SqliteStoreOptions {
  * Opens the store at a path, or begins one. Any number of processes of one machine may have it open; not over a network.
  * Nobody but the user of this process may read what is written.
  *
- * A file that is damaged or no store is renamed to `<path>.damaged-<time>` or `<path>.foreign-<time>` and another one begun:
- * `warnings` says so.
+ * A store that is damaged is renamed to `<path>.damaged-<time>` and another one begun: `warnings` says so. A file that is no
+ * store is left as it is, with its mode.
  * @throws MissingPeerError where neither better-sqlite3 is installed nor Node has SQLite (it has since 22.13).
- * @throws StoreError where nothing can be written there, and where a newer version of epochly wrote it.
+ * @throws StoreError where nothing can be written there, where something else is there, and where a newer version of epochly wrote it.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
   if (typeof options.path !== 'string' || options.path === '') throw new TypeError('The path of a store is a string.');

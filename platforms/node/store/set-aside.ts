@@ -22,18 +22,18 @@ export function fileIdentity(path: string): string | undefined {
 }
 
 /**
- * Renames a database with its companions and returns its new path. Nobody may open it meanwhile; who has it open goes on
- * with it unharmed. A whole one of another program's ('foreign') is never deleted.
+ * Renames a database of ours with its companions and returns its new path. Nobody may open it meanwhile; who has it open goes on
+ * with it unharmed.
  */
-export function setAside(path: string, why: 'damaged' | 'foreign', clock: Clock): string {
+export function setAside(path: string, clock: Clock): string {
   let stamp = clock.epochNow();
-  while (existsSync(`${path}.${why}-${stamp}`)) stamp++;
-  const aside = `${path}.${why}-${stamp}`;
+  while (existsSync(`${path}.damaged-${stamp}`)) stamp++;
+  const aside = `${path}.damaged-${stamp}`;
   renameSync(path, aside);
   for (const suffix of COMPANIONS) {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   }
-  if (why === 'damaged') deleteOldest(path);
+  deleteOldest(path);
   return aside;
 }
 

@@ -19,7 +19,7 @@ import { encodeHeader, expiryOf, HEADER_BYTES } from './envelope.ts';
 import { HASH_USE } from './hash-use.ts';
 import type { Space } from './space.ts';
 import { textBytes } from './text.ts';
-import { VaultTier } from './vault-tier.ts';
+import { assertBytes, VaultTier } from './vault-tier.ts';
 import type { SealedTierOptions } from './vault-tier.ts';
 
 /** The same question, and another answer than the last time. */
@@ -47,8 +47,9 @@ export class HashesOnlyTier extends VaultTier {
     return this.counts.miss('absent');
   }
 
-  /** Holds the answer's hash against that of the last one, and keeps it. */
+  /** Holds the answer's hash against that of the last one, and keeps it. @throws TypeError where it is no Uint8Array. */
   override put(key: string, value: Uint8Array, options: TierPutOptions = {}): MaybePromise<void> {
+    assertBytes(value);
     return runSteps(this.#put(key, value, options));
   }
 
@@ -66,8 +67,8 @@ export class HashesOnlyTier extends VaultTier {
     const { tenant = 'default', model = '' } = options;
     this.counts.put();
     const invalidations = this.vault.invalidationsOf(model);
-    // Until it is hashed the caller might change it.
-    const copy = value.slice();
+    // Until it is hashed the caller might change it. Not `slice()`: that of a Buffer would share its memory.
+    const copy = new Uint8Array(value);
     try {
       const expiresAt = this.expiryOf(options);
       const space = yield* settled(this.vault.space(tenant, model, true));

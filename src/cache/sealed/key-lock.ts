@@ -1,13 +1,16 @@
 /** @module One at a time deletes keys or wraps them anew: else those that were deleted in between would be written again. */
 
 import { randomBytes, sameBytes } from '../../bytes.ts';
-import { settled } from '../../maybe-promise.ts';
+import { runSteps, settled } from '../../maybe-promise.ts';
 import type { Steps } from '../../maybe-promise.ts';
 import type { Clock } from '../../platform.ts';
 import type { ByteStore } from '../byte-store.ts';
+import { StoreError } from '../store-errors.ts';
 
 /** Milliseconds after which a lock whose holder did not say that it goes on is nobody's. */
-const HOLD_MS = 30_000;
+const HOLD_MS = 5000;
+/** Milliseconds after which its holder says so again, which a thread that is busy may do late. */
+const RENEW_MS = 1000;
 /** Milliseconds after which it is looked again whether it is free. */
 const RETRY_MS = 50;
 const TOKEN_BYTES = 16;
@@ -30,6 +33,8 @@ export class KeyLock {
   /** Settles when it is free here. */
   #free: Promise<void> | undefined;
   #record: Uint8Array | undefined;
+  #timer: Disposable | undefined;
+  #renewing: Promise<void> | undefined;
 
   constructor({ store, name, clock }: KeyLockOptions) {
     this.#store = store;
@@ -55,10 +60,17 @@ export class KeyLock {
     }
   }
 
-  /** Says that whoever holds it goes on: to be called more often than every half minute. */
+  /**
+   * Makes sure that it is still held, and for a while from now on: to be called before something is written that must not be where
+   * another had it in between. @throws StoreError where it is another one's, or may be.
+   */
   *goOn(): Steps<void> {
+    const held = this.#record;
+    if (held === undefined) return;
+    const kept = yield* settled(this.#store.get(this.#name));
     if (this.#record === undefined) return;
-    this.#record = this.#newRecord(this.#record);
+    if (!isSame(kept, held) || isOver(this.#record, this.#clock.epochNow())) throw new StoreError(LOST);
+    this.#record = this.#newRecord(held);
     yield* settled(this.#store.put(this.#name, this.#record));
   }
 
@@ -68,6 +80,7 @@ export class KeyLock {
       const kept = yield* settled(this.#store.putIfAbsent(this.#name, record));
       if (sameBytes(kept, record)) {
         this.#record = record;
+        this.#renewLater();
         break;
       }
       if (isOver(kept, this.#clock.epochNow())) yield* settled(this.#store.delete(this.#name));
@@ -81,12 +94,25 @@ export class KeyLock {
     }
   }
 
+  /** While it is held. Where it cannot be said, the lock is lost, and `goOn()` tells. */
+  #renewLater(): void {
+    this.#timer = this.#clock.after(RENEW_MS, () => {
+      this.#renewing = (async () => runSteps(this.goOn()))()
+        .catch(() => undefined)
+        .then(() => {
+          if (this.#record !== undefined) this.#renewLater();
+        });
+    });
+  }
+
   *#release(): Steps<void> {
     const record = this.#record;
     this.#record = undefined;
+    this.#timer?.[Symbol.dispose]();
+    if (this.#renewing !== undefined) yield this.#renewing;
+    this.#renewing = undefined;
     try {
-      if (sameBytes(yield* settled(this.#store.get(this.#name)), record))
-        yield* settled(this.#store.delete(this.#name));
+      if (isSame(yield* settled(this.#store.get(this.#name)), record)) yield* settled(this.#store.delete(this.#name));
     } catch {
       // It is free after a while.
     }
@@ -99,6 +125,14 @@ export class KeyLock {
     new DataView(record.buffer).setFloat64(TOKEN_BYTES, this.#clock.epochNow() + HOLD_MS);
     return record;
   }
+}
+
+const LOST =
+  'The lock of the keys was lost: this process was held up for too long, and another may have changed them. Do it again.';
+
+/** Whether both are of the same holder. */
+function isSame(record: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return sameBytes(record?.subarray(0, TOKEN_BYTES), other?.subarray(0, TOKEN_BYTES)) && record !== undefined;
 }
 
 function isOver(record: Uint8Array, nowMs: number): boolean {

@@ -7,6 +7,10 @@ import type { Steps } from '../../maybe-promise.ts';
 import type { DataKey, Keyring } from '../../privacy/keyring.ts';
 import type { ByteStore, StoreEntry } from '../byte-store.ts';
 
+/**
+ * Of the record alone, and not of what is wrapped: a key that opens for its context is the right one, whatever became of this byte.
+ * A later version wraps for other contexts.
+ */
 const VERSION = 1;
 const ID_BYTES = 16;
 /** Most records of which it is remembered that no keyring opens them, so that a device is not asked again for each call. */
@@ -36,7 +40,7 @@ export class KeyRecords {
     return yield* settled(this.#store.putIfAbsent(name, encodeRecord(keyring.id, wrapped)));
   }
 
-  /** @throws KeyError where none of the keyrings wrapped it. */
+  /** @throws KeyError 'wrong' where none of the keyrings wrapped it, 'damaged' where one did and it is not as it was. */
   *open(record: Uint8Array, { name, context }: KeyPlace): Steps<DataKey> {
     const refusal = `${name} ${toHex(record)}`;
     const known = this.#refused.get(refusal);
@@ -49,7 +53,7 @@ export class KeyRecords {
         if (!isWrong(error)) throw error;
       }
     }
-    const error = this.#wrongKey(id);
+    const error = this.#refusal(record, id);
     if (this.#refused.size < MAX_REFUSED) this.#refused.set(refusal, error);
     throw error;
   }
@@ -78,7 +82,7 @@ export class KeyRecords {
         if (!isWrong(error)) throw error;
       }
     }
-    throw this.#wrongKey(id);
+    throw this.#refusal(record, id);
   }
 
   /** One that gives another id to the same key may open it all the same. */
@@ -86,12 +90,19 @@ export class KeyRecords {
     return this.#keyrings.toSorted((a, b) => Number(b.id === id) - Number(a.id === id));
   }
 
-  #wrongKey(id: string): KeyError {
+  #refusal(record: Uint8Array, id: string): KeyError {
+    if (record[0] !== VERSION)
+      return new KeyError(
+        'A key in the store is of a version that this one cannot read, or damaged. Update epochly, or begin a new store.',
+        { reason: 'wrong' },
+      );
+    if (this.#keyrings.some((each) => each.id === id))
+      return new KeyError(`A key in the store is damaged: the master key ${id} wrapped it, and does not open it.`, {
+        reason: 'damaged',
+      });
     const given = this.#keyrings.map((each) => each.id).join(', ');
     return new KeyError(
-      this.#keyrings.some((each) => each.id === id)
-        ? `A key in the store is damaged: the master key ${id} wrapped it, and does not open it.`
-        : `The store was sealed with the master key ${id}, and given is ${given}. Give the one it was sealed with (as a previous one, where it was changed), or begin a new store.`,
+      `The store was sealed with the master key ${id}, and given is ${given}. Give the one it was sealed with (as a previous one, where it was changed), or begin a new store.`,
       { reason: 'wrong' },
     );
   }
@@ -112,14 +123,16 @@ function encodeRecord(id: string, wrapped: Uint8Array): Uint8Array {
 }
 
 function decodeRecord(record: Uint8Array): { readonly id: string; readonly wrapped: Uint8Array } {
-  if (record[0] !== VERSION || record.length < 1 + ID_BYTES)
-    throw new KeyError('A key in the store is of a version that this one cannot read, or damaged.', {
-      reason: 'wrong',
-    });
+  if (record.length < 1 + ID_BYTES)
+    throw new KeyError('A key in the store is damaged: it was cut short.', { reason: 'damaged' });
   const codes = record.subarray(1, 1 + ID_BYTES).filter((code) => code !== 0);
   return { id: String.fromCharCode(...codes), wrapped: record.subarray(1 + ID_BYTES) };
 }
 
 function isWrong(error: unknown): boolean {
   return error instanceof KeyError && error.reason === 'wrong';
+}
+
+export function isDamaged(error: unknown): boolean {
+  return error instanceof KeyError && error.reason === 'damaged';
 }

@@ -16,14 +16,15 @@ export interface KeyRotation {
   readonly unreadable: number;
 }
 
-/** Keys between which others get their turn. */
+/** Keys after which others get their turn, and milliseconds: a device may take long for each. */
 const RECORDS_A_TURN = 256;
+const TURN_MS = 500;
 /** Once for what is there, and again for what was made meanwhile by those who have the master key of before. */
 const MAX_PASSES = 3;
 
 /**
  * Both master keys open what there is at any time, also where it fails half-way: then it is done again. Nothing is forgotten
- * meanwhile. @throws KeyError where the root key opens with none.
+ * meanwhile. @throws KeyError where the root key opens with none; StoreError where it was held up for so long that it must be done again.
  */
 export async function rotateKeys(parts: VaultParts, keyring: Keyring): Promise<KeyRotation> {
   parts.records.accept(keyring);
@@ -31,13 +32,15 @@ export async function rotateKeys(parts: VaultParts, keyring: Keyring): Promise<K
 }
 
 async function rotateAll(parts: VaultParts, keyring: Keyring): Promise<KeyRotation> {
-  const { store, records } = parts;
+  const { store, records, keyLock } = parts;
   let rewrapped = 0;
   let unreadable = 0;
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const found = await rewrapAll(parts, keyring);
     ({ unreadable } = found);
     if (found.puts.length === 0) break;
+    // Else those that another deleted in between would be written again.
+    await runSteps(keyLock.goOn());
     await store.write({ puts: found.puts });
     rewrapped += found.puts.length;
     records.use(keyring);
@@ -54,8 +57,10 @@ async function rewrapAll(
   const places: readonly KeyPlace[] = [root, ...(await store.keys(names.keys)).map((name) => keyPlaceOf(names, name))];
   const puts: StoreEntry[] = [];
   let unreadable = 0;
+  let turnAt = clock.now();
   for (const [i, place] of places.entries()) {
-    if (i % RECORDS_A_TURN === RECORDS_A_TURN - 1) {
+    if (i % RECORDS_A_TURN === RECORDS_A_TURN - 1 || clock.now() - turnAt >= TURN_MS) {
+      turnAt = clock.now();
       await runSteps(keyLock.goOn());
       await new Promise<void>((resolve) => clock.soon(resolve));
     }
@@ -65,7 +70,8 @@ async function rewrapAll(
       const put = await runSteps(records.rewrap(record, place, keyring));
       if (put !== undefined) puts.push(put);
     } catch (error) {
-      if (!(error instanceof KeyError) || error.reason !== 'wrong' || place === root) throw error;
+      const isUnreadable = error instanceof KeyError && (error.reason === 'wrong' || error.reason === 'damaged');
+      if (!isUnreadable || place === root) throw error;
       unreadable++;
     }
   }

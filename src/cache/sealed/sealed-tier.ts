@@ -7,7 +7,7 @@ import type { TierPutOptions, TierScope } from '../cache-tier.ts';
 import { clearByPrefix } from './clear-by-prefix.ts';
 import { openEnvelope } from './open-envelope.ts';
 import { isText } from './text.ts';
-import { VaultTier } from './vault-tier.ts';
+import { assertBytes, VaultTier } from './vault-tier.ts';
 import type { SealedTierOptions } from './vault-tier.ts';
 
 export class SealedTier extends VaultTier {
@@ -20,8 +20,9 @@ export class SealedTier extends VaultTier {
     return runSteps(this.#get(key, scope));
   }
 
-  /** Returns when it is sealed. It is written a little later, in a batch; reads see it at once. */
+  /** Returns when it is sealed. It is written a little later, in a batch; reads see it at once. @throws TypeError where it is no Uint8Array. */
   override put(key: string, value: Uint8Array, options: TierPutOptions = {}): MaybePromise<void> {
+    assertBytes(value);
     return runSteps(this.#put(key, value, options));
   }
 
@@ -68,7 +69,8 @@ export class SealedTier extends VaultTier {
       let bytes = value;
       // Where it is not sealed at once, the caller may change it before it is.
       const hold = (): void => {
-        if (bytes === value) bytes = value.slice();
+        // Not `slice()`: that of a Buffer would share its memory.
+        if (bytes === value) bytes = new Uint8Array(value);
       };
       let space = this.vault.space(tenant, model, true);
       if (space instanceof Promise) {

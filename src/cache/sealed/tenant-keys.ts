@@ -6,6 +6,7 @@ import type { Steps } from '../../maybe-promise.ts';
 import type { MaybePromise } from '../../platform.ts';
 import type { DataKey } from '../../privacy/keyring.ts';
 import { keyPlace } from './key-places.ts';
+import { isDamaged } from './key-records.ts';
 import type { VaultParts } from './vault-parts.ts';
 
 /**
@@ -31,15 +32,18 @@ export class TenantKeys {
   readonly first: DataKey;
   readonly #parts: VaultParts;
   readonly #tag: string;
+  readonly #deleteAll: () => Steps<void>;
   readonly #opened: Map<number, DataKey>;
   #newest = 0;
   #sealing: (Sealer & { left: number }) | undefined;
   #claiming: Promise<void> | undefined;
 
-  constructor(parts: VaultParts, tag: string, first: DataKey) {
+  /** `deleteAll` deletes them, where one turns out to be damaged: the tenant gets others with its next answer. */
+  constructor(parts: VaultParts, tag: string, first: DataKey, deleteAll: () => Steps<void>) {
     this.first = first;
     this.#parts = parts;
     this.#tag = tag;
+    this.#deleteAll = deleteAll;
     this.#opened = new Map([[0, first]]);
   }
 
@@ -84,10 +88,15 @@ export class TenantKeys {
     const place = keyPlace(names, this.#tag, number);
     const record = yield* settled(store.get(place.name));
     if (record === undefined) return undefined;
-    const key = yield* records.open(record, place);
-    this.#opened.set(number, key);
-    if (number === this.#newest + 1) this.#newest = number;
-    return key;
+    try {
+      const key = yield* records.open(record, place);
+      this.#opened.set(number, key);
+      if (number === this.#newest + 1) this.#newest = number;
+      return key;
+    } catch (error) {
+      if (isDamaged(error)) yield* this.#deleteAll();
+      throw error;
+    }
   }
 
   /** Whether a block was left of that key. */

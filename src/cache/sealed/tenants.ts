@@ -4,12 +4,18 @@ import { sameBytes } from '../../bytes.ts';
 import { runSteps, settled } from '../../maybe-promise.ts';
 import type { Steps } from '../../maybe-promise.ts';
 import type { MaybePromise } from '../../platform.ts';
+import type { DataKey } from '../../privacy/keyring.ts';
+import { StoreUnavailableError } from '../store-errors.ts';
 import { keyPlace } from './key-places.ts';
-import { fingerprintOf } from './key-records.ts';
+import { fingerprintOf, isDamaged } from './key-records.ts';
+import type { KeyPlace } from './key-records.ts';
 import type { RootKey } from './root-key.ts';
 import type { Space } from './space.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import type { VaultParts } from './vault-parts.ts';
+
+const NOT_FORGOTTEN =
+  'The tenant is not forgotten: what is kept of it is neither served nor added to here until it was forgotten again.';
 
 /** Of more, those that were opened first are opened again when they are needed. */
 const MAX_TENANTS = 10_000;
@@ -53,7 +59,10 @@ export class Tenants {
     return this.#states.get(name);
   }
 
-  /** Undefined where the tenant has no keys, unless `create` is true, and where it is being dropped. */
+  /**
+   * Undefined where the tenant has no keys, unless `create` is true, and where it is being dropped.
+   * @throws KeyError 'damaged' where its keys are, unless `create` is true. They are deleted: the tenant has none from then on.
+   */
   *find(name: string, create: boolean): Steps<TenantState | undefined> {
     const { store, names, records, epoch } = this.#parts;
     for (;;) {
@@ -68,7 +77,8 @@ export class Tenants {
       let record = yield* settled(store.get(place.name));
       if (record === undefined && create) record = yield* records.make(place);
       const isSeen = known !== undefined && sameBytes(known.record, record);
-      const first = isSeen ? known.keys.first : record && (yield* records.open(record, place));
+      const first = isSeen ? known.keys.first : record && (yield* this.#open(record, place, tag, create));
+      if (first === 'deleted') continue;
       const fingerprint = isSeen ? known.fingerprint : first && (yield* fingerprintOf(first));
       // It was dropped meanwhile, or another came first with what it read.
       if (drops !== this.drops || this.#states.get(name) !== known) continue;
@@ -83,7 +93,7 @@ export class Tenants {
         yield* this.#deleteKeys(tag);
         return undefined;
       }
-      const keys = new TenantKeys(this.#parts, tag, first);
+      const keys = new TenantKeys(this.#parts, tag, first, () => this.#deleteKeys(tag));
       return this.#keep({ name, tag, keys, fingerprint, record, tick, dropped: false, spaces: new Map() });
     }
   }
@@ -113,11 +123,33 @@ export class Tenants {
     for (const name of this.#states.keys()) yield* this.find(name, false);
   }
 
+  *#open(record: Uint8Array, place: KeyPlace, tag: string, create: boolean): Steps<DataKey | 'deleted'> {
+    const { store, records } = this.#parts;
+    try {
+      return yield* records.open(record, place);
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      // Another may have made them anew meanwhile.
+      if (sameBytes(yield* settled(store.get(place.name)), record)) yield* this.#deleteKeys(tag);
+      if (!create) throw error;
+      return 'deleted';
+    }
+  }
+
   *#drop(name: string, token: symbol): Steps<string | undefined> {
-    const tag = yield* this.#root.tag('tenant', name, false);
-    if (tag !== undefined) yield* this.#parts.keyLock.during(() => this.#deleteKeys(tag));
-    if (this.#dropping.get(name) === token) this.#dropping.delete(name);
-    return tag;
+    try {
+      const tag = yield* this.#root.tag('tenant', name, false);
+      if (tag !== undefined) yield* this.#parts.keyLock.during(() => this.#deleteKeys(tag));
+      if (this.#dropping.get(name) === token) this.#dropping.delete(name);
+      return tag;
+    } catch (cause) {
+      if (!(cause instanceof StoreUnavailableError)) throw cause;
+      const { message, retryAfterMs } = cause;
+      throw new StoreUnavailableError(`${message} ${NOT_FORGOTTEN}`, {
+        cause,
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      });
+    }
   }
 
   *#deleteKeys(tag: string): Steps<void> {

@@ -43,7 +43,8 @@ export class TierCounts {
   /** A miss for what was thrown. */
   failedGet(error: unknown): undefined {
     this.error(error);
-    return this.miss(error instanceof KeyError && error.reason === 'wrong' ? 'wrong_key' : 'error');
+    const reason = error instanceof KeyError ? error.reason : undefined;
+    return this.miss(reason === 'wrong' ? 'wrong_key' : reason === 'damaged' ? 'unauthentic' : 'error');
   }
 
   snapshot(): TierStats & { readonly missReasons: Readonly<Record<TierMissReason, number>>; readonly dropped: number } {

@@ -39,6 +39,12 @@ export interface SealedTierOptions {
   readonly sealLimit?: number | undefined;
 }
 
+/** @throws TypeError */
+export function assertBytes(value: unknown): void {
+  if (!ArrayBuffer.isView(value) || (value as Partial<Uint8Array>)[Symbol.toStringTag] !== 'Uint8Array')
+    throw new TypeError('A value is a Uint8Array.');
+}
+
 const DEFAULT_TTL_SECONDS = 86_400;
 const DEFAULT_REVALIDATE_MS = 5000;
 export abstract class VaultTier implements CacheTier {
@@ -51,11 +57,16 @@ export abstract class VaultTier implements CacheTier {
   protected isClosed = false;
   readonly #ttlSeconds: number;
 
-  /** `folder` is that of the tier's entries, one letter. */
+  /** `folder` is that of the tier's entries, one letter. @throws TypeError, RangeError for options that are none. */
   constructor(options: SealedTierOptions, folder: string) {
     const { store, keyring, previousKeyrings = [], clock = systemClock, prefix = '' } = options;
     const { ttlSeconds = DEFAULT_TTL_SECONDS, maxBytes = Infinity } = options;
     const { revalidateMs = DEFAULT_REVALIDATE_MS, sealLimit = SEAL_LIMIT } = options;
+    if (typeof store?.putIfAbsent !== 'function')
+      throw new TypeError('A tier needs a store, as openStore() gives one.');
+    for (const each of [keyring, ...previousKeyrings])
+      if (typeof each?.openKey !== 'function')
+        throw new TypeError('A tier needs a keyring, as openKeyring() gives one.');
     if (!(ttlSeconds > 0)) throw new RangeError(`ttlSeconds must be more than 0, got ${ttlSeconds}.`);
     if (!(maxBytes > 0)) throw new RangeError(`maxBytes must be more than 0, got ${maxBytes}.`);
     if (!(Number.isInteger(sealLimit) && sealLimit > 0 && sealLimit <= SEAL_LIMIT))
@@ -117,6 +128,7 @@ export abstract class VaultTier implements CacheTier {
     if (!this.isClosed) return this.vault.invalidateModel(model);
   }
 
+  /** Where it rejects, nothing of the tenant is served or kept here until it was called again and succeeded. */
   forgetTenant(tenant: string): MaybePromise<void> {
     if (!this.isClosed) return runSteps(this.#forgetTenant(tenant));
   }
