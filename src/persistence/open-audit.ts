@@ -3,6 +3,7 @@
 import type { InferenceConfig } from '../config.ts';
 import { SECTIONS } from '../config/schema.ts';
 import { ConfigError, EpochlyError } from '../errors.ts';
+import { KeyError } from '../key-error.ts';
 import type { Platform } from '../platform.ts';
 import { AuditChain } from '../privacy/audit-chain.ts';
 import { openAuditKey, rewrapAuditKey } from '../privacy/audit-key.ts';
@@ -40,8 +41,7 @@ export async function openAudit(
   } catch (error) {
     await storage?.close();
     // What is said of the key, once there is a place, is no failure of the place.
-    if (EpochlyError.isInstance(error, 'KEY') || (storage !== undefined && EpochlyError.isInstance(error, 'CONFIG')))
-      throw error;
+    if (EpochlyError.isInstance(error, 'KEY')) throw error;
     const reason = (error as Error).message;
     if (path !== SECTIONS.privacy['auditLogPath']?.initial) {
       if (EpochlyError.isInstance(error, 'CONFIG')) throw error;
@@ -86,8 +86,5 @@ async function rewrapWherePossible(storage: AuditStorage, from: Keyring, to: Key
 
 /** Whether the key of the log is another master key's, or damaged. */
 function isUnfit(error: unknown): boolean {
-  if (EpochlyError.isInstance(error, 'CONFIG')) return true;
-  if (!EpochlyError.isInstance(error, 'KEY')) return false;
-  const { reason } = error as { readonly reason?: string };
-  return reason === 'wrong' || reason === 'damaged';
+  return error instanceof KeyError && (error.reason === 'wrong' || error.reason === 'damaged');
 }

@@ -7,6 +7,7 @@ import { L2Cache } from '../cache/sealed/l2-cache.ts';
 import { L3Cache } from '../cache/sealed/l3-cache.ts';
 import type { InferenceConfig } from '../config.ts';
 import { EpochlyError } from '../errors.ts';
+import { KeyError } from '../key-error.ts';
 import type { Platform } from '../platform.ts';
 import type { AuditEvent } from '../privacy/audit-logger.ts';
 import type { MasterKeys } from './key-sources.ts';
@@ -95,8 +96,8 @@ export async function openTier(
   }
 
   function whyBeginAnew(error: unknown): { readonly result: string; readonly message: string } | undefined {
-    if (!EpochlyError.isInstance(error, 'KEY')) return undefined;
-    const { reason: kind } = error as { readonly reason?: string };
+    if (!(error instanceof KeyError)) return undefined;
+    const { reason: kind } = error;
     // What this very master key wrapped does not open: nobody can open it.
     if (kind === 'damaged') return { result: 'key_damaged', message: 'its key in the store is damaged' };
     // What a browser's own key sealed is nobody's any more; what others share is not a browser's.
