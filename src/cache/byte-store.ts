@@ -62,6 +62,11 @@ export interface ByteStore {
   /** Makes room. Returns how many entries it deleted. */
   trim(options: TrimOptions): MaybePromise<number>;
   /**
+   * How many small entries one `write()` takes without holding up the thread that asks for more than a few tenths of a
+   * millisecond. Default 32.
+   */
+  readonly batchEntries?: number;
+  /**
    * A number that is another one after any other connection changed the store. Absent where that cannot be told; where it is,
    * it costs far less than a read.
    */

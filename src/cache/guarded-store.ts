@@ -58,6 +58,7 @@ class StoreGuard implements GuardedStore {
   #closed = false;
 
   readonly onStateChange: EventSource<StoreState>;
+  readonly batchEntries?: number;
   readonly changeCount?: () => number;
   readonly announce?: (message: string) => void;
   readonly onAnnounced?: EventSource<string>;
@@ -85,6 +86,7 @@ class StoreGuard implements GuardedStore {
     this.#calls = new Deadlines(timeoutMs, clock);
     this.#sweeps = new Deadlines(sweepTimeoutMs, clock);
     this.onStateChange = this.#breaker.onStateChange;
+    if (store.batchEntries !== undefined) this.batchEntries = store.batchEntries;
     if (store.changeCount !== undefined) this.changeCount = store.changeCount.bind(store);
     if (store.announce !== undefined) this.announce = store.announce.bind(store);
     if (store.onAnnounced !== undefined) this.onAnnounced = store.onAnnounced;

@@ -44,6 +44,8 @@ export interface Keyring {
 export interface DataKey {
   /** AES-256-GCM under a random 96-bit nonce: the nonce, the ciphertext, a 128-bit tag. `aad` is authenticated with it. */
   seal(plaintext: Uint8Array, aad: Uint8Array): MaybePromise<Uint8Array>;
+  /** `header`, and behind it what `seal()` makes, where that is had sooner than both put together. */
+  sealBehind?(header: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): MaybePromise<Uint8Array>;
   /** What was sealed; undefined where it does not authenticate. */
   open(sealed: Uint8Array, aad: Uint8Array): MaybePromise<Uint8Array | undefined>;
   /** HMAC-SHA-256: 32 bytes. */

@@ -113,6 +113,22 @@ export function testKeyring(name: string, { open, openWith }: KeyringContractOpt
       expect(hash).toEqual(before);
     });
 
+    test('seals behind a header what it seals without one', async () => {
+      const key = await newDataKey();
+      const header = bytes('header');
+      for (const length of [0, 1, 5000]) {
+        const plaintext = new Uint8Array(length).fill(7);
+        const sealed = await key.sealBehind?.(header, plaintext, bytes('data'));
+        if (sealed === undefined) return;
+        expect(sealed.slice(0, header.length)).toEqual(header);
+        const behind = sealed.slice(header.length);
+        expect(behind).toHaveLength((await key.seal(plaintext, bytes('data'))).length);
+        expect(await key.open(behind, bytes('data'))).toEqual(plaintext);
+        expect(await key.open(behind, bytes('other'))).toBeUndefined();
+        expect([sealed.byteOffset, sealed.buffer.byteLength]).toEqual([0, sealed.length]);
+      }
+    });
+
     test('hashes to 32 bytes, other messages and other keys to others, in base64url alike', async () => {
       const [a, b] = [await newDataKey(), await newDataKey()];
       const hashes = new Set<string>();

@@ -290,6 +290,8 @@ test('announcements pass, also while it is not asked; what the store lacks, the 
     }
   }
   expect(guardStore(new Counting(), { clock }).changeCount?.()).toBe(7);
+  const large = Object.assign(new MemoryStore(), { batchEntries: 9 });
+  expect([guardStore(large, { clock }).batchEntries, plain.batchEntries]).toEqual([9, undefined]);
 });
 
 test('what answers at once still does, and its errors are thrown', () => {

@@ -9,7 +9,13 @@ import { runSteps } from '../../src/maybe-promise.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import { slowStore } from '../helpers/shared-store.ts';
 
-const setUp = ({ slow = false, maxBytes = Infinity } = {}) => {
+interface SetUpOptions {
+  readonly slow?: boolean;
+  readonly maxBytes?: number;
+  readonly batchEntries?: number;
+}
+
+const setUp = ({ slow = false, maxBytes = Infinity, batchEntries }: SetUpOptions = {}) => {
   const clock = createFakeClock();
   const memory = new MemoryStore();
   const batches: StoreBatch[] = [];
@@ -26,6 +32,7 @@ const setUp = ({ slow = false, maxBytes = Infinity } = {}) => {
     usage: (prefix) => memory.usage(prefix),
     trim: (options) => memory.trim(options),
     close: () => undefined,
+    ...(batchEntries !== undefined && { batchEntries }),
     write(batch) {
       const fault = faults.shift();
       if (fault !== undefined) throw fault;
@@ -78,6 +85,17 @@ describe.each([false, true])('over a store that takes its time: %s', (slow) => {
     const sizes = batches.map(({ puts = [] }) => puts.length);
     // 2 of 100,000 bytes fit into 256 KiB, with 6 small ones before them.
     expect(sizes).toEqual([32, 32, 8, 2, 1, 1, 1]);
+  });
+
+  test('a store that takes other batches without holding up anybody gets them', async () => {
+    const { clock, batches, put, buffer } = setUp({ slow, batchEntries: 50 });
+    for (let i = 0; i < 70; i++) put(`e${i}`);
+    for (let i = 0; i < 60; i++) buffer.markUsed(`e${i}`);
+    // 400 KiB are 50 times 8.
+    for (let i = 0; i < 5; i++) put(`large${i}`, 100_000);
+    await clock.run(10);
+    expect(batches.map(({ puts = [] }) => puts.length)).toEqual([50, 24, 1]);
+    expect(batches.map(({ used = [] }) => used.length)).toEqual([50, 10, 0]);
   });
 
   test('what waits when it is flushed is written, and what comes later is not waited for', async () => {

@@ -76,6 +76,6 @@ export function slowStore(store: ByteStore, pause: () => Promise<void> = async (
       await pause();
       return (store as unknown as Record<string, (...args: readonly unknown[]) => unknown>)[name]?.(...args);
     };
-  const { changeCount, announce, onAnnounced, lock } = store;
-  return { ...slow, changeCount, announce, onAnnounced, lock } as unknown as ByteStore;
+  const { batchEntries, changeCount, announce, onAnnounced, lock } = store;
+  return { ...slow, batchEntries, changeCount, announce, onAnnounced, lock } as unknown as ByteStore;
 }

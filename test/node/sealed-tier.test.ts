@@ -96,6 +96,18 @@ describe('an answer', () => {
     expect(shared.memory.keys('e/')).toHaveLength(2);
   });
 
+  test('is found by others once it is flushed, over what answers at once and what takes its time', async () => {
+    for (const isSlow of [false, true]) {
+      const shared = new SharedStore();
+      const store = isSlow ? slowStore(shared.connect()) : shared.connect();
+      const tier = new SealedTier({ store, keyring, clock });
+      await tier.put('key', bytesOf('value'), scope);
+      await tier.flush();
+      expect(textOf(await open(shared).get('key', scope))).toBe('value');
+      expect(tier.getStats().pending).toEqual({ entries: 0, bytes: 0 });
+    }
+  });
+
   test('is what it was when it was put, also where it is sealed later', async () => {
     for (const [slowS, slowK] of [
       [true, false],

@@ -397,6 +397,7 @@ describe('a thread that is gone', () => {
     let reply: (reply: WriteReply) => void = () => undefined;
     let end: (reason: string | undefined) => void = () => undefined;
     const place: WritePlace = {
+      holdsUp: false,
       post: (request) => void requests.push(request),
       onReply: (listener) => (reply = listener),
       hold: () => void held++,

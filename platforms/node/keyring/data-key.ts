@@ -26,6 +26,10 @@ export class NodeDataKey implements DataKey {
     return seal(this.#sealing, this.#random(NONCE_BYTES), plaintext, aad);
   }
 
+  sealBehind(header: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
+    return seal(this.#sealing, this.#random(NONCE_BYTES), plaintext, aad, header);
+  }
+
   open(sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
     return open(this.#sealing, sealed, aad);
   }

@@ -1,21 +1,35 @@
 /** @module AES-256-GCM by node:crypto: a nonce, the ciphertext, a tag (NIST SP 800-38D). */
 
+import { Buffer } from 'node:buffer';
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { NONCE_BYTES, TAG_BYTES } from '../../../src/privacy/key-format.ts';
 
 const OPTIONS = { authTagLength: TAG_BYTES } as const;
 
-export function seal(key: KeyObject, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
+const NOTHING = new Uint8Array(0);
+
+/** `header` goes before the nonce, as it is. */
+export function seal(
+  key: KeyObject,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  header: Uint8Array = NOTHING,
+): Uint8Array {
   const cipher = createCipheriv('aes-256-gcm', key, nonce, OPTIONS);
   cipher.setAAD(aad);
   const ciphertext = cipher.update(plaintext);
   // Of a cipher of streams nothing is left to be given at the end.
   cipher.final();
-  const sealed = new Uint8Array(NONCE_BYTES + ciphertext.length + TAG_BYTES);
-  sealed.set(nonce);
-  sealed.set(ciphertext, NONCE_BYTES);
-  sealed.set(cipher.getAuthTag(), NONCE_BYTES + ciphertext.length);
+  const start = header.length + NONCE_BYTES;
+  // Of its own, and not filled with zeros first: all of it is written.
+  const { buffer } = Buffer.allocUnsafeSlow(start + ciphertext.length + TAG_BYTES);
+  const sealed = new Uint8Array(buffer);
+  sealed.set(header);
+  sealed.set(nonce, header.length);
+  sealed.set(ciphertext, start);
+  sealed.set(cipher.getAuthTag(), start + ciphertext.length);
   return sealed;
 }
 

@@ -14,6 +14,8 @@ export interface Statement {
   get(...values: readonly SqlValue[]): Row | undefined;
   all(...values: readonly SqlValue[]): readonly Row[];
   run(...values: readonly SqlValue[]): { readonly changes: number | bigint };
+  /** The same statement, whose rows are their first values alone. Node's own SQLite has no such thing. */
+  pluck?(): { get(...values: readonly SqlValue[]): SqlValue | undefined };
 }
 
 /** What both drivers have alike. Every call blocks the thread. */
@@ -27,6 +29,20 @@ export interface Sqlite {
   readonly driver: SqliteDriver;
   /** Makes the file where there is none, unless `readOnly`. Reads nothing yet. */
   open(path: string, options?: { readonly readOnly?: boolean }): Connection;
+}
+
+/** What reads the first value of a statement's first row: without an object for the row, where the driver can */
+export function prepareValue(
+  connection: Connection,
+  sql: string,
+): (...values: readonly SqlValue[]) => SqlValue | undefined {
+  const statement = connection.prepare(sql);
+  const plucked = statement.pluck?.();
+  if (plucked !== undefined) return (...values) => plucked.get(...values);
+  return (...values) => {
+    const row = statement.get(...values);
+    return row && Object.values(row)[0];
+  };
 }
 
 interface BetterSqlite3 {

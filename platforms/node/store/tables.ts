@@ -2,7 +2,7 @@
 
 import type { StoreEntry, StoreUsage } from '../../../src/cache/byte-store.ts';
 import { afterPrefix, bytesToKey, keyToBytes } from './key-bytes.ts';
-import { DamagedError, EMPTY_BLOB } from './sqlite.ts';
+import { DamagedError, EMPTY_BLOB, prepareValue } from './sqlite.ts';
 import type { Connection, Row, SqlValue, Statement } from './sqlite.ts';
 
 /** 'epch': tells a store from other programs' databases (https://sqlite.org/pragma.html#pragma_application_id). */
@@ -28,17 +28,18 @@ export interface Listed {
 
 /** Reads values. For a connection that does nothing else. */
 export class Contents {
-  readonly #get: Statement;
+  readonly #get: (key: SqlValue) => SqlValue | undefined;
 
   constructor(connection: Connection) {
-    this.#get = connection.prepare('SELECT bytes FROM contents WHERE id = (SELECT id FROM entries WHERE key = ?)');
+    const sql = 'SELECT bytes FROM contents WHERE id = (SELECT id FROM entries WHERE key = ?)';
+    this.#get = prepareValue(connection, sql);
   }
 
   /** In memory of their own. @throws DamagedError */
   get(key: string): Uint8Array | undefined {
-    const row = this.#get.get(keyToBytes(key));
-    if (row === undefined) return undefined;
-    const { buffer, byteOffset, length } = bytesOf(row, 'bytes');
+    const value = this.#get(keyToBytes(key));
+    if (value === undefined) return undefined;
+    const { buffer, byteOffset, length } = asBytes(value, 'bytes');
     // Not a Buffer, whose methods share memory where those of plain arrays copy.
     return new Uint8Array(buffer, byteOffset, length);
   }
@@ -199,7 +200,10 @@ function numberOf(row: Row, column: string): number {
 }
 
 function bytesOf(row: Row, column: string): Uint8Array<ArrayBuffer> {
-  const value = row[column];
+  return asBytes(row[column], column);
+}
+
+function asBytes(value: SqlValue | undefined, column: string): Uint8Array<ArrayBuffer> {
   // Not `instanceof`: a test runner's Uint8Array may be another one than the driver's.
   if (ArrayBuffer.isView(value)) return value as Uint8Array<ArrayBuffer>;
   throw new DamagedError(`The column ${column} holds no bytes.`);

@@ -10,6 +10,8 @@ import type { Writer } from './writer.ts';
 
 /** The asking end. Messages arrive in their order; nothing arrives before the turn in which it was opened is over. */
 export interface WritePlace {
+  /** Whether writing holds up the thread that asks. */
+  readonly holdsUp: boolean;
   post(request: WriteRequest, transfer?: readonly ArrayBuffer[]): void;
   onReply(listener: (reply: WriteReply) => void): void;
   /** Keeps the process alive until it was released as often. */
@@ -35,6 +37,7 @@ export function openWriteThread(workerData: WriteThreadData): WritePlace {
   worker.on('error', (error) => (failure = error));
   worker.on('message', ({ type }: WriteReply) => (closed ||= type === 'closed'));
   return {
+    holdsUp: false,
     post: (request, transfer = []) => worker.postMessage(request, [...transfer]),
     onReply: (listener) => void worker.on('message', listener),
     hold() {
@@ -63,6 +66,7 @@ export function openWritesHere(writer: Writer, clock: Clock): WritePlace {
   };
   clock.soon(() => serveWrites(port, writer));
   return {
+    holdsUp: true,
     post: (request) => clock.soon(() => ask(request)),
     onReply: (listener) => void (answer = listener),
     // What is due in the next turn keeps the process alive by itself.

@@ -1,5 +1,6 @@
 /** @module Seals and opens the entries whose names begin alike, in one generation. */
 
+import { chain } from '../../maybe-promise.ts';
 import type { MaybePromise } from '../../platform.ts';
 import type { DataKey } from '../../privacy/keyring.ts';
 import { aadTemplate, encodeHeader, fillAad, HEADER_BYTES, maxContentBytes, writeContent } from './envelope.ts';
@@ -30,10 +31,12 @@ export class EntryCipher {
     const length = maxContentBytes(key, value);
     const target = length > SCRATCH_BYTES ? new Uint8Array(length) : scratch;
     const content = target.subarray(0, writeContent(key, value, target));
-    const sealed = dataKey.seal(content, fillAad(this.#aad, header, name));
-    if (!(sealed instanceof Promise)) return envelopeOf(header, sealed);
-    this.#leaveScratch();
-    return sealed.then((later) => envelopeOf(header, later));
+    const aad = fillAad(this.#aad, header, name);
+    const envelope =
+      dataKey.sealBehind?.(header, content, aad) ??
+      chain(dataKey.seal(content, aad), (sealed) => envelopeOf(header, sealed));
+    if (envelope instanceof Promise) this.#leaveScratch();
+    return envelope;
   }
 
   /** What was sealed; undefined where it does not authenticate. */

@@ -126,6 +126,11 @@ export abstract class VaultTier implements CacheTier {
     if (!this.isClosed) return runSteps(this.#clearAll());
   }
 
+  /** Resolves once all that was put before is written, or was dropped because the store failed: see `getStats()`. */
+  flush(): MaybePromise<void> {
+    return this.writes.flush();
+  }
+
   /** What the store keeps of this tier, all tenants' and as far as it is written: entries, and bytes of names and values. */
   usage(): MaybePromise<StoreUsage> {
     return this.store.usage(this.names.entries);
@@ -133,11 +138,6 @@ export abstract class VaultTier implements CacheTier {
 
   getStats(): TierStats {
     return { ...this.counts.snapshot(), pending: this.writes.pending };
-  }
-
-  /** Writes what is not yet written. Never throws: what fails is counted. */
-  flush(): MaybePromise<void> {
-    return this.writes.flush();
   }
 
   /** Writes what is not yet written. The store and the keyring stay open: they are the caller's. */

@@ -13,8 +13,10 @@ import type { Room } from './room.ts';
 
 /** Milliseconds for which a write waits for others. */
 const GATHER_MS = 10;
-const MAX_BATCH_ENTRIES = 32;
-const MAX_BATCH_BYTES = 256 * 1024;
+/** A batch where the store does not say what it takes. */
+const BATCH_ENTRIES = 32;
+/** Of a batch, for each entry that it may have. */
+const ENTRY_BYTES = 8 * 1024;
 /** What may wait: more is written at once, or where that takes time not at all. */
 const MAX_PENDING_BYTES = 16 * 1024 * 1024;
 /** Names that were read and of which the store is not yet told. */
@@ -51,6 +53,7 @@ export class WriteBuffer {
   readonly #clock: Clock;
   readonly #room: Room;
   readonly #onError: (error: unknown, lostPuts: number) => void;
+  readonly #maxBatchEntries: number;
   /** In the order in which they are written. */
   readonly #pending = new Map<string, Pending>();
   #writing: ReadonlyMap<string, Pending> = new Map();
@@ -69,6 +72,7 @@ export class WriteBuffer {
     this.#clock = clock;
     this.#room = room;
     this.#onError = onError;
+    this.#maxBatchEntries = store.batchEntries ?? BATCH_ENTRIES;
   }
 
   get pending(): { readonly entries: number; readonly bytes: number } {
@@ -195,10 +199,12 @@ export class WriteBuffer {
 
   #take(): ReadonlyMap<string, Pending> {
     const batch = new Map<string, Pending>();
+    const maxEntries = this.#maxBatchEntries;
+    const maxBytes = maxEntries * ENTRY_BYTES;
     let bytes = 0;
     for (const [name, each] of this.#pending) {
       const length = each.bytes?.length ?? 0;
-      if (batch.size === MAX_BATCH_ENTRIES || (bytes > 0 && bytes + length > MAX_BATCH_BYTES)) break;
+      if (batch.size === maxEntries || (bytes > 0 && bytes + length > maxBytes)) break;
       this.#remove(name);
       if (each.owner?.isCurrent === false) continue;
       batch.set(name, each);
@@ -216,7 +222,7 @@ export class WriteBuffer {
       else puts.push({ key, bytes, expiresAt });
       written += key.length + (bytes?.length ?? 0);
     }
-    const used = [...this.#used].slice(0, MAX_BATCH_ENTRIES);
+    const used = [...this.#used].slice(0, this.#maxBatchEntries);
     for (const name of used) this.#used.delete(name);
     try {
       yield* settled(this.#store.write({ deletes, puts, used }));
