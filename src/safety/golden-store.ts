@@ -5,7 +5,7 @@ import { decodePortable, encodePortable } from '../codec.ts';
 import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { CacheTier } from '../cache/cache-tier.ts';
-import { callShape } from './call-shape.ts';
+import { callShape } from '../call-shape.ts';
 
 /** Inputs and the reference's answer to just these. */
 export interface Golden {

@@ -4,7 +4,7 @@ import { MemoryStore } from '../../src/cache/memory-store.ts';
 import type { CacheTier } from '../../src/cache/cache-tier.ts';
 import type { Portable } from '../../src/portable.ts';
 import { InputRedactor } from '../../src/privacy/input-redactor.ts';
-import { callShape } from '../../src/safety/call-shape.ts';
+import { callShape } from '../../src/call-shape.ts';
 import { GoldenStore } from '../../src/safety/golden-store.ts';
 import { tensor } from '../../src/tensor.ts';
 

@@ -1,7 +1,7 @@
 /** @module What a call looks like from afar: types and sizes of its inputs, and nothing that is in them. */
 
-import type { Portable } from '../portable.ts';
-import { isTensorLike } from '../tensor.ts';
+import type { Portable } from './portable.ts';
+import { isTensorLike } from './tensor.ts';
 
 /** Inputs that are nested deeper look alike. */
 const MAX_DEPTH = 6;

@@ -1,0 +1,316 @@
+/** @module Finds the fastest way of running a model that gives the reference's answers, in the background. */
+
+import type { Clock } from '../platform.ts';
+import { callShape } from '../call-shape.ts';
+import { Emitter } from '../events.ts';
+import type { EventSource } from '../events.ts';
+import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
+import type { FastPath } from '../host/fast-path.ts';
+import { copyPortable } from '../portable.ts';
+import type { Portable } from '../portable.ts';
+import type { Golden, GoldenStore } from '../safety/golden-store.ts';
+import type { Candidate } from './candidates.ts';
+import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
+import type { PreCompileResult } from './compile-safety-monitor.ts';
+import { findNonFinite } from './output-validity.ts';
+import { tryCandidate } from './trial.ts';
+import type { Verdict } from './trial.ts';
+
+/** What of a hosted model the compiler needs. */
+export interface CompilableModel {
+  readonly identity: string;
+  /** Asks the reference, whatever faster way there is. */
+  askReference(args: readonly Portable[], signal: AbortSignal): Promise<Portable>;
+  observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void;
+  use(fast: FastPath | undefined): void;
+  report(search: SearchReport): void;
+}
+
+/** A model that is to be compiled. */
+export interface CompileRequest<Model extends CompilableModel> {
+  readonly model: Model;
+  readonly modelBytes: number;
+  /** What there is to try: found out when the search begins. */
+  readonly candidates: () => Promise<readonly Candidate[]>;
+  /** Opens a candidate in a place of its own, which may be killed. */
+  readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
+}
+
+export interface ModelCompilerOptions {
+  readonly clock: Clock;
+  readonly goldens: GoldenStore;
+  /** Why an answer is not the golden's, as far as it has to be; undefined where it is. */
+  readonly differs: (golden: Pick<Golden, 'output'>, answer: Portable) => string | undefined;
+  /** Real calls before the search begins, and runs of each golden before a candidate counts as ready. Default 3. */
+  readonly warmupRequests?: number | undefined;
+  /** Share of the answers of a faster way that the reference is asked as well, 0 to 1. Default 0.01. */
+  readonly sampleRate?: number | undefined;
+  readonly monitor?: CompileSafetyMonitor | undefined;
+}
+
+/** What was decided of a model, for logs. */
+export interface CompileEvent {
+  readonly identity: string;
+  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'rolled_back';
+  readonly candidate?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly verdicts?: readonly Verdict[] | undefined;
+}
+
+/** Less than this share of the reference's time is worth a second copy of the model. */
+const WORTHWHILE = 0.9;
+/** Calls of a shape that a faster way was not proven on, after which it is tried on it. */
+const NEW_SHAPE_CALLS = 3;
+
+interface Compiling {
+  readonly stop: AbortController;
+  readonly searching: Promise<FastPath | undefined>;
+}
+
+/**
+ * Per model one search: the reference answers meanwhile. Each candidate is opened in a place of its own, is held against the
+ * reference on goldens, again and again, and timed beside it; the fastest that gave the same answers is used for the shapes it was
+ * proven on. It is held against the reference on a sample of what it answers, and dropped at the first difference.
+ */
+export class ModelCompiler {
+  readonly onEvent: EventSource<CompileEvent>;
+  readonly #events = new Emitter<CompileEvent>();
+  readonly #options: { readonly [Name in keyof ModelCompilerOptions]-?: NonNullable<ModelCompilerOptions[Name]> };
+  readonly #models = new WeakMap<CompilableModel, Compiling>();
+  readonly #compiled = new WeakMap<CompilableModel, FastPath>();
+
+  constructor({
+    clock,
+    goldens,
+    differs,
+    warmupRequests = 3,
+    sampleRate = 0.01,
+    monitor = new CompileSafetyMonitor(),
+  }: ModelCompilerOptions) {
+    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor };
+    this.onEvent = this.#events.event;
+  }
+
+  /** Whether a second copy of the model fits now. */
+  preCompileCheck(
+    { modelBytes }: Pick<CompileRequest<CompilableModel>, 'modelBytes'>,
+    sampleInput: Portable,
+  ): PreCompileResult {
+    return this.#options.monitor.preCompileCheck({ modelBytes }, sampleInput);
+  }
+
+  /** Begins the search, once for each model. Resolves with the faster way when it is used; undefined where there is none. */
+  compileAsync<Model extends CompilableModel>(request: CompileRequest<Model>): Promise<FastPath | undefined> {
+    const known = this.#models.get(request.model);
+    if (known !== undefined) return known.searching;
+    const stop = new AbortController();
+    const searching = this.#compile(request, stop.signal);
+    this.#models.set(request.model, { stop, searching });
+    return searching;
+  }
+
+  /** The faster way that answers now; undefined where the reference answers all. */
+  getCompiled(model: CompilableModel): FastPath | undefined {
+    return this.#compiled.get(model);
+  }
+
+  /** Ends the search of a model: it is being closed. */
+  stop(model: CompilableModel): void {
+    this.#models.get(model)?.stop.abort(new Error('The model is closed.'));
+    this.#compiled.delete(model);
+  }
+
+  async #compile(request: CompileRequest<CompilableModel>, signal: AbortSignal): Promise<FastPath | undefined> {
+    const { model, modelBytes } = request;
+    const report = (rest: Omit<SearchReport, 'chosen' | 'verdicts'> & Partial<SearchReport>): void =>
+      model.report({ verdicts: [], chosen: undefined, ...rest });
+    const off = (reason: string, verdicts: readonly Verdict[] = []): undefined => {
+      report({ state: verdicts.length > 0 ? 'done' : 'off', reason, verdicts });
+      this.#events.emit({ identity: model.identity, kind: 'kept_reference', reason, verdicts });
+      return undefined;
+    };
+    try {
+      report({ state: 'waiting' });
+      const sample = await this.#firstCalls(model, signal);
+      const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
+      if (!canCompile) return off(reason as string);
+      const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
+      if ((await this.#options.goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
+        return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
+      const candidates = await request.candidates();
+      if (candidates.length === 0) return off('There is nothing here that could be faster than the reference.');
+      return await this.#search(request, candidates, signal, report, off);
+    } catch (error) {
+      if (!signal.aborted) return off(`The search failed: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  /** Waits for the first calls, which are kept as goldens. The last one's inputs. */
+  #firstCalls(model: CompilableModel, signal: AbortSignal): Promise<readonly Portable[]> {
+    const { goldens, warmupRequests } = this.#options;
+    let left = Math.max(1, warmupRequests);
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
+      model.observe((args, answer) => {
+        void goldens.capture(model.identity, args, answer, (inputs) => model.askReference(inputs, signal));
+        if (--left > 0) return;
+        model.observe(undefined);
+        resolve(copyPortable(args));
+      });
+    });
+  }
+
+  async #search(
+    { model, open }: CompileRequest<CompilableModel>,
+    candidates: readonly Candidate[],
+    signal: AbortSignal,
+    report: (rest: Pick<SearchReport, 'state'> & Partial<SearchReport>) => void,
+    off: (reason: string, verdicts: readonly Verdict[]) => undefined,
+  ): Promise<FastPath | undefined> {
+    const { clock, goldens, differs, warmupRequests } = this.#options;
+    const verdicts: Verdict[] = [];
+    let best: { readonly share: number; readonly host: OpenedHost; readonly verdict: Verdict } | undefined;
+    const askReference = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
+      model.askReference(inputs, until);
+    try {
+      for (const candidate of candidates) {
+        report({ state: 'searching', verdicts });
+        let host: OpenedHost | undefined;
+        const verdict = await tryCandidate({
+          candidate,
+          async open(until) {
+            const startedAt = clock.now();
+            host = await open(candidate, until);
+            const { client } = host;
+            return {
+              openMs: clock.now() - startedAt,
+              run: (inputs, runUntil) => client.request('run', inputs, { signal: runUntil }),
+            };
+          },
+          reference: askReference,
+          goldens: goldens.get(model.identity),
+          differs,
+          warmupRequests,
+          clock,
+          signal,
+        });
+        verdicts.push(verdict);
+        const share = shareOf(verdict);
+        if (host === undefined) continue;
+        if (verdict.passed && share < (best?.share ?? WORTHWHILE)) {
+          void best?.host.client.retire();
+          best = { share, host, verdict };
+        } else void host.client.retire();
+      }
+    } catch (error) {
+      void best?.host.client.retire();
+      throw error;
+    }
+    if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
+    return this.#adopt(model, best.host, best.verdict, verdicts, signal);
+  }
+
+  #adopt(
+    model: CompilableModel,
+    host: OpenedHost,
+    { candidate: name, timings }: Verdict,
+    verdicts: readonly Verdict[],
+    signal: AbortSignal,
+  ): FastPath {
+    const { sampleRate } = this.#options;
+    let due = 0;
+    let comparing = false;
+    const proving = new Map<string, number>();
+    const fast: FastPath = {
+      name,
+      host,
+      shapes: new Set(timings.map(({ shape }) => shape)),
+      faultOf: findNonFinite,
+      onAnswered: (args, answer) => {
+        due += sampleRate;
+        // One at a time: what is sampled must not be what the machine does.
+        if (due < 1 || comparing) return;
+        due -= 1;
+        comparing = true;
+        const [inputs, copy] = [args, copyPortable(answer)];
+        void this.#compareOne(model, fast, inputs, copy, signal).finally(() => (comparing = false));
+      },
+      onFailed: (reason) => this.#rollBack(model, fast, verdicts, reason),
+    };
+    host.client.onFailed((error) => this.#rollBack(model, fast, verdicts, error.message));
+    this.#compiled.set(model, fast);
+    model.use(fast);
+    model.observe((args, answer) => {
+      const shape = callShape(args);
+      const calls = (proving.get(shape) ?? 0) + 1;
+      proving.set(shape, calls);
+      if (calls !== NEW_SHAPE_CALLS || fast.shapes.has(shape)) return;
+      void this.#prove(model, fast, shape, copyPortable(args), copyPortable(answer), signal);
+    });
+    model.report({ state: 'done', verdicts, chosen: name });
+    this.#events.emit({ identity: model.identity, kind: 'chosen', candidate: name, verdicts });
+    return fast;
+  }
+
+  /** Off the caller's path: the reference is asked what was answered. */
+  async #compareOne(
+    model: CompilableModel,
+    fast: FastPath,
+    inputs: readonly Portable[],
+    answer: Portable,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const output = await model.askReference(inputs, signal);
+      const difference = this.#options.differs({ output }, answer);
+      if (difference !== undefined) fast.onFailed(`It answered otherwise than the reference: ${difference}`);
+    } catch {
+      // The reference could not be asked: that says nothing of the other.
+    }
+  }
+
+  /** A shape that came later: until the faster way was right on it, again and again, the reference answers. */
+  async #prove(
+    model: CompilableModel,
+    fast: FastPath,
+    shape: string,
+    inputs: readonly Portable[],
+    output: Portable,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { differs, warmupRequests } = this.#options;
+    try {
+      for (let round = 0; round <= warmupRequests; round++) {
+        const answer = await fast.host.client.request('run', inputs, { signal });
+        const difference = differs({ output }, answer);
+        if (difference !== undefined) return fast.onFailed(`It is wrong for ${shape}: ${difference}`);
+      }
+      fast.shapes.add(shape);
+      this.#events.emit({ identity: model.identity, kind: 'shape_proven', candidate: fast.name, reason: shape });
+    } catch {
+      // It stays with the reference.
+    }
+  }
+
+  #rollBack(model: CompilableModel, fast: FastPath, verdicts: readonly Verdict[], reason: string): void {
+    if (this.#compiled.get(model) !== fast) return;
+    this.#compiled.delete(model);
+    model.observe(undefined);
+    model.use(undefined);
+    model.report({
+      state: 'done',
+      reason: `${fast.name} was used, and was dropped: ${reason}`,
+      verdicts,
+      chosen: undefined,
+    });
+    this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: fast.name, reason });
+  }
+}
+
+/** Its time as a share of the reference's, over the shapes that are called. */
+function shareOf({ timings }: Verdict): number {
+  const ours = timings.reduce((sum, { runMs }) => sum + runMs, 0);
+  const theirs = timings.reduce((sum, { referenceMs }) => sum + referenceMs, 0);
+  return theirs === 0 ? Infinity : ours / theirs;
+}
