@@ -46,6 +46,8 @@ export interface InferenceCall extends ModelCall {
   source: AnswerSource;
   /** When the caller's deadline passes, on the platform's clock; undefined where there is none. */
   readonly deadlineAt: number | undefined;
+  /** The deadline as the caller gave it, for errors. */
+  readonly deadlineMs: number | undefined;
   /** Calls the model itself, with the arguments as they stand; the innermost step. */
   readonly invoke: (options: CallOptions) => Promise<unknown>;
 }

@@ -92,8 +92,9 @@ export class ModelRecord implements ProxyBehaviour {
           source = 'model';
           return output;
         }
-        const deadlineAt = options.deadlineMs === undefined ? undefined : startedAt + options.deadlineMs;
-        const inference = this.#createCall(adapter, call, guarded, deadlineAt, original);
+        const { deadlineMs } = options;
+        const deadlineAt = deadlineMs === undefined ? undefined : startedAt + deadlineMs;
+        const inference = this.#createCall(adapter, call, guarded, { deadlineAt, deadlineMs }, original);
         const output = await this.#pipeline(inference);
         source = inference.source;
         return output;
@@ -181,7 +182,7 @@ export class ModelRecord implements ProxyBehaviour {
     adapter: InferenceAdapter,
     call: ModelCall,
     options: CallOptions,
-    deadlineAt: number | undefined,
+    deadline: Pick<InferenceCall, 'deadlineAt' | 'deadlineMs'>,
     original: () => unknown,
   ): InferenceCall {
     const own = adapter.invoke;
@@ -195,7 +196,8 @@ export class ModelRecord implements ProxyBehaviour {
       cacheTenant: this.#tenant === undefined ? 'default' : (options.tenant ?? this.#tenant),
       options,
       source: 'model',
-      deadlineAt,
+      deadlineAt: deadline.deadlineAt,
+      deadlineMs: deadline.deadlineMs,
       invoke: (invokeOptions) =>
         this.#invoke(call, own === undefined ? original : () => own.call(adapter, this.#model, call, invokeOptions)),
     };

@@ -7,12 +7,15 @@ import { preferredSize } from './batch-policy.ts';
 import type { BatchQueueStats } from './batch-stats.ts';
 import { CostCurve } from './cost-curve.ts';
 import { Returns } from './returns.ts';
-import { RequestQueue } from './request-queue.ts';
+import type { RequestQueue } from './request-queue.ts';
 
 /** Of the time that runs took, so much may go into sizes that turned out worse than the best. */
 const EXPLORATION_SHARE = 0.01;
 /** And so many of the first run's cost at the beginning, when nothing is known. */
 const EXPLORATION_START = 4;
+/** What was learned so long ago, or so many times its cost, is too old to refuse anybody for it. */
+const SURE_MS = 1000;
+const SURE_RUNS = 10;
 
 export class BatchQueue {
   readonly key: string;
@@ -33,8 +36,8 @@ export class BatchQueue {
   failedBatches = 0;
   /** Batches that failed although each of their requests succeeded alone. */
   failedTogether = 0;
-  paddedElements = 0;
-  elements = 0;
+  /** When a request of it came last. */
+  usedAt = 0;
   /** Bytes of memory that a row was seen to take. */
   bytesPerRow = 0;
   /** Bytes that a row has in the largest tensor that was seen. */
@@ -46,10 +49,17 @@ export class BatchQueue {
   #batches = 0;
   #rows = 0;
   #largest = 0;
+  #ranAt = -Infinity;
+  #elements = 0;
+  #paddedElements = 0;
 
-  constructor(key: string, ageingMs: number, { refusal, padTo }: { refusal?: string; padTo?: number } = {}) {
+  constructor(
+    key: string,
+    requests: RequestQueue,
+    { refusal, padTo }: { readonly refusal?: string; readonly padTo?: number | undefined } = {},
+  ) {
     this.key = key;
-    this.requests = new RequestQueue(ageingMs);
+    this.requests = requests;
     this.refusal = refusal;
     this.padTo = padTo;
   }
@@ -76,6 +86,14 @@ export class BatchQueue {
     this.#requests += requests;
     this.#rows += rows;
     this.#largest = Math.max(this.#largest, rows);
+    this.#ranAt = now;
+  }
+
+  /** A sequence is run at a length; nothing is counted where there are none. */
+  countLength(length: number | undefined, runAt: number | undefined): void {
+    if (length === undefined || runAt === undefined) return;
+    this.#elements += runAt;
+    this.#paddedElements += runAt - length;
   }
 
   get bestSize(): number {
@@ -87,6 +105,16 @@ export class BatchQueue {
     const size = this.bestSize;
     const cost = this.curve.costOf(size);
     return cost === undefined || cost <= 0 ? 0 : size / cost;
+  }
+
+  /**
+   * Whether its costs are known, and were seen lately. Where everybody is refused for them nothing runs, and nothing would tell
+   * that they have changed: now and then one request has to be run all the same.
+   */
+  isSure(now: number): boolean {
+    const size = this.bestSize;
+    if (!this.curve.isKnown(size)) return false;
+    return now - this.#ranAt <= Math.max(SURE_MS, SURE_RUNS * (this.curve.costOf(size) as number));
   }
 
   getStats(maxSize: number): BatchQueueStats {
@@ -104,7 +132,7 @@ export class BatchQueue {
       largestBatch: this.#largest,
       waitP50Ms: this.waits.quantile(0.5),
       waitP95Ms: this.waits.quantile(0.95),
-      paddingWaste: this.elements === 0 ? 0 : this.paddedElements / this.elements,
+      paddingWaste: this.#elements === 0 ? 0 : this.#paddedElements / this.#elements,
       checked: this.checks.count,
       failedBatches: this.failedBatches,
     };

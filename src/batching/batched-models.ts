@@ -43,8 +43,9 @@ export class BatchedModels {
     void batcher.start();
     this.#batchers.set(modelId, new WeakRef(batcher));
     return (call, next) => {
-      const { entryPoint, args, options, deadlineAt } = call;
-      return batcher.submit({ ...options, call: { entryPoint, args }, deadlineAt, runNow: () => next(call) });
+      const { entryPoint, args, options, deadlineAt, deadlineMs } = call;
+      const runNow = (): Promise<unknown> => next(call);
+      return batcher.submit({ ...options, call: { entryPoint, args }, deadlineAt, deadlineMs, runNow });
     };
   }
 

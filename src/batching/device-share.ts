@@ -17,6 +17,8 @@ export class DeviceShare {
   #sharedMs = 0;
   #at = 0;
   #inFlight = 0;
+  /** What the model had used whose run began last: where those stand who take turns. */
+  #turnMs = 0;
 
   /** Whether a model may run: runs of two models at once would be counted against each other, and hold each other up. */
   hasRoomFor(member: DeviceMember): boolean {
@@ -25,12 +27,12 @@ export class DeviceShare {
     return this.#waiting.size === 0 || (this.#waiting.size === 1 && this.#waiting.has(member));
   }
 
-  /** Requests of a model wait. Who comes anew has saved nothing up: it begins with what those have used who wait already. */
+  /** Requests of a model wait. Who comes anew has saved nothing up: it begins where those stand who take turns. */
   wait(member: DeviceMember): void {
     if (this.#waiting.has(member)) return;
     let least = Infinity;
     for (const { usedMs } of this.#waiting) least = Math.min(least, usedMs);
-    if (Number.isFinite(least)) member.usedMs = Math.max(member.usedMs, least);
+    member.usedMs = Math.max(member.usedMs, Number.isFinite(least) ? least : this.#turnMs);
     this.#waiting.add(member);
   }
 
@@ -43,6 +45,7 @@ export class DeviceShare {
   begin(member: DeviceMember, now: number): number {
     this.#advance(now);
     this.#inFlight++;
+    this.#turnMs = Math.max(this.#turnMs, member.usedMs);
     this.#runs.set(member, (this.#runs.get(member) ?? 0) + 1);
     return this.#sharedMs;
   }

@@ -1,5 +1,9 @@
 /** @module Settings of a micro-batcher. */
 
+import { SECTIONS, whyNot } from '../config/schema.ts';
+import type { FieldSpec } from '../config/schema.ts';
+import { ConfigError } from '../errors.ts';
+
 /** Settings of a DynamicMicroBatcher. */
 export interface MicroBatcherConfig {
   /** Rows of a batch, at most; 0: found by measurement, and capped by memory. Default 32. */
@@ -21,3 +25,16 @@ export const DEFAULT_MICRO_BATCHER_CONFIG: MicroBatcherConfig = {
   gpuHeadroomPct: 20,
   targetLatencyMs: 100,
 };
+
+/** Settings with each one that is not given by default. @throws ConfigError naming the one that is wrong */
+export function completeConfig(given: Partial<MicroBatcherConfig> = {}): MicroBatcherConfig {
+  const complete: Record<string, unknown> = { ...DEFAULT_MICRO_BATCHER_CONFIG };
+  for (const field of Object.keys(complete)) {
+    const value = given[field as keyof MicroBatcherConfig];
+    if (value === undefined) continue;
+    const wanted = whyNot(SECTIONS.batching[field] as FieldSpec, value);
+    if (wanted !== undefined) throw new ConfigError(field, `${field} is ${wanted}, not ${String(value)}.`);
+    complete[field] = value;
+  }
+  return complete as unknown as MicroBatcherConfig;
+}

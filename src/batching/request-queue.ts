@@ -1,34 +1,29 @@
 /**
  * @module The requests that may share a batch, in the order in which they are served: by priority, which grows with the wait,
- * and within one priority by turns between tenants (start-time fair queueing: Goyal, Vin, Cheng, 1997).
+ * and within one priority by turns between tenants.
  */
 
 import type { BatchRequest } from './request.ts';
-
-interface Turn {
-  readonly request: BatchRequest;
-  /** The tenant's virtual time at which it starts: rows served so far to a tenant that always waits. */
-  readonly start: number;
-  readonly order: number;
-}
+import { isBefore, PRIORITIES, TenantTurns } from './tenant-turns.ts';
+import type { ClassTurns, Turn } from './tenant-turns.ts';
 
 /** The requests of one priority. */
 class PriorityClass {
   /** A heap, by start, then by order. */
   readonly #heap: Turn[] = [];
-  readonly #finish = new Map<string, number>();
-  #virtualTime = 0;
-  #order = 0;
+  readonly #turns: ClassTurns;
 
-  get head(): BatchRequest | undefined {
-    return this.#heap[0]?.request;
+  constructor(turns: ClassTurns) {
+    this.#turns = turns;
+  }
+
+  get first(): Turn | undefined {
+    return this.#heap[0];
   }
 
   push(request: BatchRequest): void {
-    const start = Math.max(this.#virtualTime, this.#finish.get(request.tenant) ?? 0);
-    this.#finish.set(request.tenant, start + request.rows);
     const heap = this.#heap;
-    heap.push({ request, start, order: this.#order++ });
+    heap.push(this.#turns.come(request));
     for (let i = heap.length - 1; i > 0;) {
       const parent = (i - 1) >> 1;
       if (!isBefore(heap[i] as Turn, heap[parent] as Turn)) break;
@@ -45,20 +40,22 @@ class PriorityClass {
     if (heap.length > 0) {
       heap[0] = last;
       sink(heap, 0);
-    } else {
-      // Nobody waits: nobody is owed anything.
-      this.#finish.clear();
     }
-    this.#virtualTime = Math.max(this.#virtualTime, first.start);
+    this.#turns.served(first);
     return first.request;
   }
 
   /** Takes out requests anywhere in it. */
   remove(unwanted: (request: BatchRequest) => boolean): void {
     const heap = this.#heap;
-    const kept = heap.filter((each) => !unwanted(each.request));
+    const kept: Turn[] = [];
+    for (const each of heap) {
+      if (unwanted(each.request)) this.#turns.left(each.request);
+      else kept.push(each);
+    }
     if (kept.length === heap.length) return;
-    heap.splice(0, heap.length, ...kept);
+    heap.length = 0;
+    for (const each of kept) heap.push(each);
     for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(heap, i);
   }
 
@@ -74,10 +71,6 @@ class PriorityClass {
   *[Symbol.iterator](): Iterator<BatchRequest> {
     for (const each of this.#heap) yield each.request;
   }
-}
-
-function isBefore(a: Turn, b: Turn): boolean {
-  return a.start < b.start || (a.start === b.start && a.order < b.order);
 }
 
 function sink(heap: Turn[], from: number): void {
@@ -97,15 +90,17 @@ function swap(heap: Turn[], a: number, b: number): void {
 }
 
 export class RequestQueue {
-  readonly #classes = [0, 1, 2, 3].map(() => new PriorityClass());
+  readonly #classes: readonly PriorityClass[];
   /** Milliseconds of waiting that are worth a step of priority. */
   readonly #ageingMs: number;
   #rows = 0;
   #length = 0;
   #deadlines = 0;
 
-  constructor(ageingMs: number) {
+  /** @param turns shared with the other queues of the model. Default: of this queue alone. */
+  constructor(ageingMs: number, turns: TenantTurns = new TenantTurns()) {
     this.#ageingMs = ageingMs;
+    this.#classes = turns.classes.map((each) => new PriorityClass(each));
   }
 
   get length(): number {
@@ -130,13 +125,13 @@ export class RequestQueue {
 
   /** Who is served next; undefined where nobody waits. */
   peek(now: number): BatchRequest | undefined {
-    return this.#next(now)?.head;
+    return this.#next(now)?.first?.request;
   }
 
-  /** Priority grown by the wait; of the one that is served next. */
-  urgency(now: number): number {
-    const head = this.peek(now);
-    return head === undefined ? -Infinity : this.#urgencyOf(head, now);
+  /** The turn of who is served next, and its priority grown by the wait. */
+  nextTurn(now: number): (Turn & { readonly urgency: number }) | undefined {
+    const turn = this.#next(now)?.first;
+    return turn && { ...turn, urgency: this.#urgencyOf(turn.request, now) };
   }
 
   /** Takes out who is served next. */
@@ -177,8 +172,8 @@ export class RequestQueue {
     let best: PriorityClass | undefined;
     let urgency = -Infinity;
     for (const each of this.#classes) {
-      if (each.head === undefined) continue;
-      const its = this.#urgencyOf(each.head, now);
+      if (each.first === undefined) continue;
+      const its = this.#urgencyOf(each.first.request, now);
       // At a tie the higher priority, which comes later.
       if (its >= urgency) [best, urgency] = [each, its];
     }
@@ -194,4 +189,28 @@ export class RequestQueue {
     this.#rows -= request.rows;
     if (request.deadlineAt !== undefined) this.#deadlines--;
   }
+}
+
+/**
+ * Queues in which requests wait, in the order in which they are served: by the priority of who is next in each, grown by the
+ * wait of the first of that priority, and within one priority by turns between tenants, as in one queue.
+ */
+export function inTurn<Queue extends { readonly requests: RequestQueue }>(
+  queues: readonly Queue[],
+  now: number,
+): readonly Queue[] {
+  const firsts: (ReturnType<RequestQueue['nextTurn']> | undefined)[] = PRIORITIES.map(() => undefined);
+  const all = queues.flatMap((queue) => {
+    const turn = queue.requests.nextTurn(now);
+    if (turn === undefined) return [];
+    const first = firsts[turn.request.priority];
+    if (first === undefined || isBefore(turn, first)) firsts[turn.request.priority] = turn;
+    return { queue, turn };
+  });
+  const urgency = ({ request: { priority } }: Turn): number => firsts[priority]?.urgency ?? 0;
+  all.sort(
+    ({ turn: a }, { turn: b }) =>
+      urgency(b) - urgency(a) || b.request.priority - a.request.priority || a.start - b.start || a.order - b.order,
+  );
+  return all.map(({ queue }) => queue);
 }

@@ -28,6 +28,7 @@ function setUp({
     options: {},
     source: 'model',
     deadlineAt: undefined,
+    deadlineMs: undefined,
     args,
     invoke: () => Promise.reject(new Error('the test answers')),
     ...rest,

@@ -67,3 +67,74 @@ test('who has waited for nothing has saved nothing up', () => {
   device.wait(late);
   expect(late.usedMs).toBe(5000);
 });
+
+test('nor has one that comes while the others’ requests all run, and none of them waits', async () => {
+  const clock = createFakeClock(0);
+  const device = new DeviceShare();
+  const open = async (costMs: number) => {
+    const model = simulatedModel(clock, (rows) => costMs + rows);
+    const batcher = new DynamicMicroBatcher({ model, adapter: simulatedAdapter(), clock, device });
+    await batcher.start();
+    let served = 0;
+    const callers = (count: number, untilMs: number): void => {
+      for (let i = 0; i < count; i++) {
+        void (async () => {
+          while (clock.now() < untilMs) {
+            await batcher.infer([i]);
+            served++;
+          }
+        })();
+      }
+    };
+    return { callers, served: () => served };
+  };
+  const [first, second] = [await open(20), await open(20)];
+  first.callers(4, 20_000);
+  await clock.run(10_000);
+  const before = first.served();
+  second.callers(40, 20_000);
+  await clock.run(2000);
+  expect(first.served() - before).toBeGreaterThan(100);
+  await clock.run(10_000);
+});
+
+test('a model that waited for company does not begin while another has the device', async () => {
+  const clock = createFakeClock(0);
+  const device = new DeviceShare();
+  let running = 0;
+  let most = 0;
+  const open = async (cost: (rows: number) => number) => {
+    const model = simulatedModel(clock, cost);
+    const adapter = simulatedAdapter();
+    const counted = {
+      ...adapter,
+      async runInference(_model: unknown, [rows]: readonly unknown[]) {
+        most = Math.max(most, ++running);
+        try {
+          return await model(rows as readonly number[]);
+        } finally {
+          running--;
+        }
+      },
+    };
+    const batcher = new DynamicMicroBatcher({ model, adapter: counted, clock, device });
+    await batcher.start();
+    return batcher;
+  };
+  const [one, other] = [await open((rows) => 30 + rows), await open(() => 25)];
+  const callers = (batcher: DynamicMicroBatcher, count: number, pauseMs: (i: number) => number): void => {
+    for (let i = 0; i < count; i++) {
+      void (async () => {
+        for (let round = 0; clock.now() < 20_000; round++) {
+          await batcher.infer([i]);
+          await new Promise<void>((resolve) => clock.after(pauseMs(i + round), resolve));
+        }
+      })();
+    }
+  };
+  // Now and then one of them does not come back in time: the others have waited for it in vain.
+  callers(one, 4, (i) => (i % 9 === 0 ? 50 : 4 + (i % 3)));
+  callers(other, 1, (i) => 10 + (i % 40));
+  await clock.run(25_000);
+  expect(most).toBe(1);
+});

@@ -5,77 +5,14 @@ import { describe, expect, test, vi } from 'vitest';
 import type { InferenceAdapter } from '../../src/adapters/adapter.ts';
 import type { BatchKey } from '../../src/batching/batch-key.ts';
 import { DynamicMicroBatcher } from '../../src/batching/dynamic-micro-batcher.ts';
-import type { BatchInferOptions } from '../../src/batching/dynamic-micro-batcher.ts';
-import type { MicroBatcherConfig } from '../../src/batching/micro-batcher-config.ts';
 import { RequestPriority } from '../../src/call.ts';
 import { EpochlyError } from '../../src/errors.ts';
 import { tensor } from '../../src/tensor.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
-import type { FakeClock } from '../helpers/fake-clock.ts';
+import { AFFINE, drive, outcomes, setUp, setUpInHost, setUpWith } from '../helpers/simulated-batcher.ts';
+import type { Bench } from '../helpers/simulated-batcher.ts';
 import { answerTo, simulatedAdapter, simulatedModel } from '../helpers/simulated-model.ts';
 import type { SimulatedModel } from '../helpers/simulated-model.ts';
-
-interface Bench {
-  readonly clock: FakeClock;
-  readonly model: SimulatedModel;
-  readonly batcher: DynamicMicroBatcher<SimulatedModel>;
-  ask(...rows: number[]): Promise<readonly number[]>;
-  askWith(options: BatchInferOptions, ...rows: number[]): Promise<readonly number[]>;
-}
-
-/** Each batch has its fixed cost of 10 ms, and a row 1 ms. */
-const AFFINE = (rows: number): number => 10 + rows;
-
-async function setUp(config: Partial<MicroBatcherConfig> = {}, cost = AFFINE, concurrency = 1): Promise<Bench> {
-  const clock = createFakeClock();
-  return setUpWith(clock, simulatedModel(clock, cost), simulatedAdapter(concurrency), config);
-}
-
-/** In another thread, as a host is: a millisecond and a half there, as much back. */
-async function setUpInHost(cost: (rows: number) => number, config: Partial<MicroBatcherConfig> = {}): Promise<Bench> {
-  const clock = createFakeClock();
-  return setUpWith(clock, simulatedModel(clock, cost, 1.5), simulatedAdapter(2, true), config);
-}
-
-async function setUpWith(
-  clock: FakeClock,
-  model: SimulatedModel,
-  adapter: InferenceAdapter<SimulatedModel>,
-  config: Partial<MicroBatcherConfig>,
-): Promise<Bench> {
-  const batcher = new DynamicMicroBatcher({ model, adapter, clock, config: { targetLatencyMs: 1e6, ...config } });
-  await batcher.start();
-  const askWith = (options: BatchInferOptions, ...rows: number[]): Promise<readonly number[]> =>
-    batcher.infer(rows, options) as Promise<readonly number[]>;
-  return { clock, model, batcher, askWith, ask: (...rows) => askWith({}, ...rows) };
-}
-
-/** So many callers, each of whom asks again as soon as it is answered, for a while. Returns rows answered a millisecond. */
-async function drive({ clock, ask }: Bench, callers: number, ms: number): Promise<number> {
-  const until = clock.now() + ms;
-  let answered = 0;
-  const caller = async (row: number): Promise<void> => {
-    while (clock.now() < until) {
-      expect(await ask(row)).toEqual([answerTo(row)]);
-      if (clock.now() <= until) answered++;
-    }
-  };
-  const all = Promise.all(Array.from({ length: callers }, (_, i) => caller(i)));
-  await clock.run(ms);
-  await clock.run(100 * callers);
-  await all;
-  return answered / ms;
-}
-
-const outcomes = (promises: readonly Promise<unknown>[]): Promise<readonly string[]> =>
-  Promise.all(
-    promises.map((each) =>
-      each.then(
-        (answer) => String(answer),
-        (error: Error) => error.name,
-      ),
-    ),
-  );
 
 describe('a model in another thread', () => {
   test('has its next batch on the way while one runs', async () => {
@@ -289,6 +226,22 @@ describe('queues beside each other', () => {
     const inProcess = await longestWait(await setUp({ maxBatchSize: 8 }, cost, 2), 16);
     expect(inProcess).toBeLessThanOrEqual(2 * everybody);
   });
+});
+
+test('of queues in which nobody waits, those that were used last are kept', async () => {
+  const { clock, batcher, askWith } = await setUp();
+  const askBucket = async (length: number): Promise<void> => {
+    const answer = askWith({ batchKey: { modelId: 1, endpoint: '', inputShapeBucket: [length], dtype: 'n' } }, 1);
+    await clock.run(20);
+    await answer;
+  };
+  for (let i = 1; i <= 300; i++) {
+    await askBucket(0);
+    await askBucket(i);
+  }
+  const { queues } = batcher.getStats();
+  expect(queues).toHaveLength(256);
+  expect(queues.find(({ key }) => key.includes('[0]'))?.requests).toBe(300);
 });
 
 describe('only equal keys share a batch', () => {
@@ -565,7 +518,7 @@ describe('stop()', () => {
 
 test('whatever comes, each request gets its own answer, once, or its own error', async () => {
   const event = fc.record({
-    gapMs: fc.integer({ min: 0, max: 30 }),
+    jitterMs: fc.integer({ min: 0, max: 30 }),
     rows: fc.integer({ min: 1, max: 4 }),
     priority: fc.constantFrom(...Object.values(RequestPriority)),
     tenant: fc.constantFrom('a', 'b', 'c'),
@@ -574,56 +527,84 @@ test('whatever comes, each request gets its own answer, once, or its own error',
     breaks: fc.boolean(),
   });
   const setting = fc.record({
-    events: fc.array(event, { minLength: 1, maxLength: 60 }),
+    events: fc.array(event, { minLength: 1, maxLength: 80, size: 'max' }),
+    /** So many come at once, or about then. */
+    burst: fc.constantFrom(1, 4, 20),
+    /** Bursts before, from which it has learned what batches cost. */
+    learned: fc.constantFrom(0, 12),
     maxBatchSize: fc.constantFrom(0, 1, 3, 8),
     maxQueueDepth: fc.constantFrom(2, 8, 1024),
-    concurrency: fc.constantFrom(1, 2, 4),
+    concurrency: fc.constantFrom(1, 2, 4, Infinity),
+    pipelined: fc.boolean(),
+    keys: fc.constantFrom(1, 3),
+    targetLatencyMs: fc.constantFrom(0, 30, 1e6),
     fixedMs: fc.integer({ min: 0, max: 20 }),
     faults: fc.constantFrom('none', 'some', 'memory', 'batches'),
   });
   await fc.assert(
-    fc.asyncProperty(setting, async ({ events, maxBatchSize, maxQueueDepth, concurrency, fixedMs, faults }) => {
-      const bench = await setUp({ maxBatchSize, maxQueueDepth }, (rows) => fixedMs + rows, concurrency);
-      const { clock, model, batcher } = bench;
-      const broken = new Set(events.flatMap(({ breaks }, i) => (breaks && i % 3 === 0 ? [i * 10] : [])));
-      model.fault = (rows) => {
-        if (faults === 'some' && rows.some((row) => broken.has(row))) throw new Error('broken');
-        if (faults === 'memory' && rows.length > 3) throw new Error('out of memory');
-        if (faults === 'batches' && rows.length > 1) throw new Error('not in batches');
-      };
-      const settled: number[] = events.map(() => 0);
-      const asked = events.map(async ({ gapMs, rows, abortAfterMs, priority, tenant, deadlineMs }, i) => {
-        await new Promise<void>((resolve) => clock.after(gapMs * i, resolve));
-        const controller = new AbortController();
-        if (abortAfterMs !== undefined) clock.after(abortAfterMs, () => controller.abort(new Error('left')));
-        const input = Array.from({ length: rows }, (_, k) => i * 10 + k);
-        try {
-          const answer = await bench.askWith({ priority, tenant, deadlineMs, signal: controller.signal }, ...input);
-          settled[i]!++;
-          expect(answer).toEqual(input.map(answerTo));
-          expect(faults === 'some' && broken.has(i * 10)).toBe(false);
-        } catch (error) {
-          settled[i]!++;
-          const { name, message } = error as Error;
-          if (name === 'AssertionError') throw error;
-          const expected =
-            (message === 'left' && abortAfterMs !== undefined) ||
-            (name === 'DeadlineExceededError' && deadlineMs !== undefined) ||
-            (name === 'QueueFullError' && maxQueueDepth < 1024) ||
-            (message === 'broken' && faults === 'some' && broken.has(i * 10)) ||
-            // A single request that is too much for the device by itself.
-            (message === 'out of memory' && faults === 'memory' && rows > 3) ||
-            (message === 'not in batches' && faults === 'batches' && rows > 1);
-          expect(expected, `${name}: ${message}`).toBe(true);
+    fc.asyncProperty(
+      setting,
+      async ({ events, burst, learned, concurrency, pipelined, keys, fixedMs, faults, ...config }) => {
+        const { maxQueueDepth } = config;
+        const clock = createFakeClock();
+        const model = simulatedModel(clock, (rows) => fixedMs + rows, pipelined ? 1.5 : 0);
+        const bench = await setUpWith(clock, model, simulatedAdapter(concurrency, pipelined), config);
+        const { batcher } = bench;
+        const keyOf = (i: number): BatchKey => ({
+          modelId: 1,
+          endpoint: '',
+          inputShapeBucket: [i % keys],
+          dtype: 'number',
+        });
+        for (let round = 0; round < learned; round++) {
+          const all = Promise.allSettled(
+            Array.from({ length: 24 }, (_, i) => bench.askWith({ batchKey: keyOf(i) }, i)),
+          );
+          await clock.run(1000);
+          await all;
         }
-      });
-      await clock.run(30 * events.length);
-      const stop = batcher.stop({ drain: true });
-      await clock.run(60 * 25 * events.length);
-      await Promise.all([...asked, stop]);
-      expect(settled).toEqual(events.map(() => 1));
-      expect(batcher.getStats()).toMatchObject({ waiting: 0, inFlight: 0 });
-    }),
-    { numRuns: 60 },
+        const broken = new Set(events.flatMap(({ breaks }, i) => (breaks && i % 3 === 0 ? [i * 10] : [])));
+        model.fault = (rows) => {
+          if (faults === 'some' && rows.some((row) => broken.has(row))) throw new Error('broken');
+          if (faults === 'memory' && rows.length > 3) throw new Error('out of memory');
+          if (faults === 'batches' && rows.length > 1) throw new Error('not in batches');
+        };
+        const settled: number[] = events.map(() => 0);
+        const asked = events.map(async ({ jitterMs, rows, abortAfterMs, priority, tenant, deadlineMs }, i) => {
+          const atMs = 30 * Math.floor(i / burst) + (burst === 20 ? 0 : jitterMs);
+          await new Promise<void>((resolve) => clock.after(atMs, resolve));
+          const controller = new AbortController();
+          if (abortAfterMs !== undefined) clock.after(abortAfterMs, () => controller.abort(new Error('left')));
+          const input = Array.from({ length: rows }, (_, k) => i * 10 + k);
+          const [batchKey, { signal }] = [keyOf(i), controller];
+          try {
+            const answer = await bench.askWith({ priority, tenant, deadlineMs, signal, batchKey }, ...input);
+            settled[i]!++;
+            expect(answer).toEqual(input.map(answerTo));
+            expect(faults === 'some' && broken.has(i * 10)).toBe(false);
+          } catch (error) {
+            settled[i]!++;
+            const { name, message } = error as Error;
+            if (name === 'AssertionError') throw error;
+            const expected =
+              (message === 'left' && abortAfterMs !== undefined) ||
+              (name === 'DeadlineExceededError' && deadlineMs !== undefined) ||
+              (name === 'QueueFullError' && maxQueueDepth < 1024) ||
+              (message === 'broken' && faults === 'some' && broken.has(i * 10)) ||
+              // A single request that is too much for the device by itself.
+              (message === 'out of memory' && faults === 'memory' && rows > 3) ||
+              (message === 'not in batches' && faults === 'batches' && rows > 1);
+            expect(expected, `${name}: ${message}`).toBe(true);
+          }
+        });
+        await clock.run(30 * events.length);
+        const stop = batcher.stop({ drain: true });
+        await clock.run(60 * 25 * events.length);
+        await Promise.all([...asked, stop]);
+        expect(settled).toEqual(events.map(() => 1));
+        expect(batcher.getStats()).toMatchObject({ waiting: 0, inFlight: 0 });
+      },
+    ),
+    { numRuns: 200 },
   );
 }, 120_000);

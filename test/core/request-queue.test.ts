@@ -3,26 +3,9 @@ import { expect, test } from 'vitest';
 import { RequestQueue } from '../../src/batching/request-queue.ts';
 import type { BatchRequest } from '../../src/batching/request.ts';
 import type { RequestPriority } from '../../src/call.ts';
+import { queued } from '../helpers/queued-request.ts';
 
 const AGEING_MS = 1000;
-
-function request(about: Partial<BatchRequest> & { readonly name?: string } = {}): BatchRequest {
-  const { name = '', ...rest } = about;
-  return {
-    call: { entryPoint: name, args: [] },
-    rows: 1,
-    priority: 1,
-    tenant: 'default',
-    enqueuedAt: 0,
-    deadlineAt: undefined,
-    deadlineMs: undefined,
-    signal: undefined,
-    resolve: () => undefined,
-    reject: () => undefined,
-    settled: false,
-    ...rest,
-  };
-}
 
 function drain(queue: RequestQueue, now = 0): string[] {
   const names: string[] = [];
@@ -32,7 +15,7 @@ function drain(queue: RequestQueue, now = 0): string[] {
 
 test('is first in, first out among equals', () => {
   const queue = new RequestQueue(AGEING_MS);
-  for (const name of ['a', 'b', 'c', 'd']) queue.push(request({ name }));
+  for (const name of ['a', 'b', 'c', 'd']) queue.push(queued({ name }));
   expect(queue.length).toBe(4);
   expect(drain(queue)).toEqual(['a', 'b', 'c', 'd']);
   expect([queue.length, queue.rows, queue.peek(0), queue.pop(0)]).toEqual([0, 0, undefined, undefined]);
@@ -46,31 +29,31 @@ test('serves higher priorities first', () => {
     ['critical', 3],
     ['high', 2],
   ] as const)
-    queue.push(request({ name, priority }));
+    queue.push(queued({ name, priority }));
   expect(drain(queue)).toEqual(['critical', 'high', 'normal', 'low']);
 });
 
 test('lets nobody starve: a wait of the ageing time is a step of priority', () => {
   const queue = new RequestQueue(AGEING_MS);
-  queue.push(request({ name: 'low', priority: 0, enqueuedAt: 0 }));
-  queue.push(request({ name: 'critical', priority: 3, enqueuedAt: 2999 }));
+  queue.push(queued({ name: 'low', priority: 0, enqueuedAt: 0 }));
+  queue.push(queued({ name: 'critical', priority: 3, enqueuedAt: 2999 }));
   expect(queue.peek(2999)?.call.entryPoint).toBe('critical');
-  queue.push(request({ name: 'later', priority: 3, enqueuedAt: 3002 }));
+  queue.push(queued({ name: 'later', priority: 3, enqueuedAt: 3002 }));
   expect(queue.pop(3002)?.call.entryPoint).toBe('critical');
   expect(queue.pop(3002)?.call.entryPoint).toBe('low');
 });
 
 test('tenants take turns, however many requests one of them has', () => {
   const queue = new RequestQueue(AGEING_MS);
-  for (let i = 0; i < 100; i++) queue.push(request({ name: `flood ${i}`, tenant: 'flood' }));
-  for (const name of ['a', 'b']) queue.push(request({ name, tenant: 'quiet' }));
+  for (let i = 0; i < 100; i++) queue.push(queued({ name: `flood ${i}`, tenant: 'flood' }));
+  for (const name of ['a', 'b']) queue.push(queued({ name, tenant: 'quiet' }));
   expect(drain(queue).slice(0, 5)).toEqual(['flood 0', 'a', 'flood 1', 'b', 'flood 2']);
 });
 
 test('a turn is as long as its request has rows', () => {
   const queue = new RequestQueue(AGEING_MS);
-  for (let i = 0; i < 4; i++) queue.push(request({ name: `large ${i}`, tenant: 'large', rows: 10 }));
-  for (let i = 0; i < 30; i++) queue.push(request({ name: `small ${i}`, tenant: 'small' }));
+  for (let i = 0; i < 4; i++) queue.push(queued({ name: `large ${i}`, tenant: 'large', rows: 10 }));
+  for (let i = 0; i < 30; i++) queue.push(queued({ name: `small ${i}`, tenant: 'small' }));
   const served = drain(queue);
   expect(served.indexOf('small 9')).toBeLessThan(served.indexOf('large 1') + 1);
   expect(served.indexOf('large 2')).toBeLessThan(served.indexOf('small 25'));
@@ -78,17 +61,17 @@ test('a turn is as long as its request has rows', () => {
 
 test('who waited for nobody is owed nothing later', () => {
   const queue = new RequestQueue(AGEING_MS);
-  for (let i = 0; i < 50; i++) queue.push(request({ name: `x${i}`, tenant: 'x' }));
+  for (let i = 0; i < 50; i++) queue.push(queued({ name: `x${i}`, tenant: 'x' }));
   drain(queue);
-  queue.push(request({ name: 'x', tenant: 'x' }));
-  queue.push(request({ name: 'y', tenant: 'y' }));
+  queue.push(queued({ name: 'x', tenant: 'x' }));
+  queue.push(queued({ name: 'y', tenant: 'y' }));
   expect(drain(queue)).toEqual(['x', 'y']);
 });
 
 test('finds the last one of a tenant, of its lowest priority', () => {
   const queue = new RequestQueue(AGEING_MS);
-  queue.push(request({ name: 'high', priority: 2, tenant: 'a' }));
-  for (const name of ['1', '2', '3']) queue.push(request({ name, tenant: 'a' }));
+  queue.push(queued({ name: 'high', priority: 2, tenant: 'a' }));
+  for (const name of ['1', '2', '3']) queue.push(queued({ name, tenant: 'a' }));
   expect(queue.lastOf('a')?.call.entryPoint).toBe('3');
   expect(queue.lastOf('b')).toBeUndefined();
 });
@@ -121,7 +104,7 @@ test('whatever is put in comes out once, unless it was taken out; rows add up', 
             expect(inside.delete(removed)).toBe(true);
           expect([...inside].some(({ tenant }) => tenant === each)).toBe(false);
         } else {
-          const pushed = request(each);
+          const pushed = queued(each);
           inside.add(pushed);
           queue.push(pushed);
         }

@@ -243,6 +243,42 @@ describe('refusals', () => {
   });
 });
 
+test('a call that cannot be answered in time is not run, and told so of the deadline that it gave', async () => {
+  const session = withoutCache().wrap(await ort.InferenceSession.create(perceptron([8, 4])));
+  const feeds = { x: new ort.Tensor('float32', new Float32Array(8), [1, 8]) };
+  await session.run(feeds);
+  await expect(session.with({ deadlineMs: -5 }).run(feeds)).rejects.toMatchObject({
+    deadlineMs: -5,
+    message: expect.stringMatching(/-5 ms.*not run/),
+  });
+  await session.release();
+});
+
+test('a priority that is none is refused', async () => {
+  const session = withoutCache().wrap(await ort.InferenceSession.create(perceptron([8, 4])));
+  const feeds = { x: new ort.Tensor('float32', new Float32Array(8), [1, 8]) };
+  const asked = session.with({ priority: 4 as 3 }).run(feeds);
+  await expect(asked).rejects.toMatchObject({ code: 'CONFIG', field: 'priority' });
+  await session.release();
+});
+
+test('warming up with equal inputs proves nothing of a model that normalises over its batch', async () => {
+  const session = withoutCache().wrap(await ort.InferenceSession.create(normalisingModel()));
+  const row = (factor: number) => ({
+    x: new ort.Tensor(
+      'float32',
+      [1, 2, 3, 4].map((each) => each * factor),
+      [1, 4],
+    ),
+  });
+  for (let round = 0; round < 12; round++) await Promise.all(times(8, () => session.run(row(8))));
+  for (let round = 0; round < 4; round++) {
+    const answers = await Promise.all(times(8, (i) => session.run(row(i + 1))));
+    for (const { y } of answers) expect(y!.data).toEqual(new Float32Array([0.25, 0.5, 0.75, 1]));
+  }
+  await session.release();
+});
+
 test('below level 2, or where it is switched off, there is no batching', async () => {
   const raw = await ort.InferenceSession.create(perceptron([8, 4]));
   for (const config of [{ maxLevel: 1 as const }, { batching: { enabled: false } }]) {

@@ -64,6 +64,8 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'src/platform.ts → src/cache/byte-store.ts': 'it opens stores; a type',
   'src/platform.ts → src/privacy/audit-storage.ts': 'places for the audit log; a type',
   'src/platform.ts → src/privacy/keyring.ts': 'and keyrings; a type',
+  'src/batching/dynamic-micro-batcher.ts → src/pipeline.ts':
+    'a batcher on its own gives up on a request as a proxy does',
   'src/host/hosted-model.ts → src/pipeline.ts': 'one way to give up on a call, for its signal or its deadline',
 };
 
