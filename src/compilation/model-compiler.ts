@@ -24,6 +24,8 @@ export interface CompilableModel {
   observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void;
   use(fast: FastPath | undefined): void;
   report(search: SearchReport): void;
+  /** Called once, when it is being closed. */
+  onClosing(listener: () => void): void;
 }
 
 /** A model that is to be compiled. */
@@ -104,6 +106,7 @@ export class ModelCompiler {
     const known = this.#models.get(request.model);
     if (known !== undefined) return known.searching;
     const stop = new AbortController();
+    request.model.onClosing(() => this.stop(request.model));
     const searching = this.#compile(request, stop.signal);
     this.#models.set(request.model, { stop, searching });
     return searching;
@@ -170,6 +173,7 @@ export class ModelCompiler {
   ): Promise<FastPath | undefined> {
     const { clock, goldens, differs, warmupRequests } = this.#options;
     const verdicts: Verdict[] = [];
+    const opened = new Set<OpenedHost>();
     let best: { readonly share: number; readonly host: OpenedHost; readonly verdict: Verdict } | undefined;
     const askReference = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
       model.askReference(inputs, until);
@@ -182,6 +186,7 @@ export class ModelCompiler {
           async open(until) {
             const startedAt = clock.now();
             host = await open(candidate, until);
+            opened.add(host);
             const { client } = host;
             return {
               openMs: clock.now() - startedAt,
@@ -197,14 +202,13 @@ export class ModelCompiler {
         });
         verdicts.push(verdict);
         const share = shareOf(verdict);
-        if (host === undefined) continue;
-        if (verdict.passed && share < (best?.share ?? WORTHWHILE)) {
-          void best?.host.client.retire();
+        if (host !== undefined && verdict.passed && share < (best?.share ?? WORTHWHILE))
           best = { share, host, verdict };
-        } else void host.client.retire();
+        // There are no more copies of the model than there have to be.
+        for (const each of opened) if (each !== best?.host && opened.delete(each)) void each.client.retire();
       }
     } catch (error) {
-      void best?.host.client.retire();
+      for (const each of opened) void each.client.retire();
       throw error;
     }
     if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);

@@ -68,6 +68,7 @@ export async function tryCandidate(options: TrialOptions): Promise<Verdict> {
     ...rest,
   });
   let openMs: number | undefined;
+  signal.throwIfAborted();
   try {
     const opened = await within(options, OPEN_MS, 'to open', (until) => options.open(until));
     ({ openMs } = opened);

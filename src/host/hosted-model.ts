@@ -7,7 +7,7 @@ import { HostError } from '../model-errors.ts';
 import type { BackendAttempt } from '../model-errors.ts';
 import { Emitter } from '../events.ts';
 import { guardCall } from '../pipeline.ts';
-import type { Clock } from '../platform.ts';
+import type { Backend, Clock } from '../platform.ts';
 import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
@@ -78,6 +78,17 @@ export interface HostedModelParts {
   readonly first: OpenedHost;
   /** Opens the model again, in a fresh host. */
   readonly reopen: () => Promise<OpenedHost>;
+  /** Bytes of all of its files. */
+  readonly modelBytes: number;
+  /** Opens it another way, in a place of its own. */
+  readonly openWay: (way: HostedWay, signal: AbortSignal) => Promise<OpenedHost>;
+}
+
+/** Another way of running a model than the one it was opened for. */
+export interface HostedWay {
+  readonly backend: Backend;
+  /** What differs of the framework's options. */
+  readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
 }
 
 /** Waits before a host that keeps failing is opened again; the last one repeats. */
@@ -91,9 +102,14 @@ export class HostedModel implements AsyncDisposable {
   readonly framework: HostFramework;
   /** SHA-256 (hexadecimal) over all of the model's files. */
   readonly identity: string;
+  /** Bytes of all of its files. */
+  readonly modelBytes: number;
+  /** @internal Opens it another way, in a place of its own. */
+  readonly openWay: HostedModelParts['openWay'];
   /** Fires when a failed host has been replaced; the event is what it failed with. */
   readonly onHostReplaced: Emitter<HostError>['event'];
   readonly #replacements = new Emitter<HostError>();
+  readonly #closing = new Emitter<void>();
   readonly #variant: string;
   readonly #clock: Clock;
   readonly #hangs: HangWatch;
@@ -114,8 +130,10 @@ export class HostedModel implements AsyncDisposable {
   #search: SearchReport | undefined;
   #observe: ((args: readonly Portable[], answer: Portable) => void) | undefined;
 
-  constructor({ framework, identity, variant, clock, first, reopen }: HostedModelParts) {
+  constructor({ framework, identity, variant, clock, first, reopen, modelBytes, openWay }: HostedModelParts) {
     Object.defineProperty(this, MARK, { value: true });
+    this.modelBytes = modelBytes;
+    this.openWay = openWay;
     this.framework = framework;
     this.identity = identity;
     this.onHostReplaced = this.#replacements.event;
@@ -262,6 +280,11 @@ export class HostedModel implements AsyncDisposable {
     if (before !== undefined && before !== fast) void before.host.client.retire();
   }
 
+  /** @internal Called once, when the model is being closed. */
+  onClosing(listener: () => void): void {
+    this.#closing.event(listener);
+  }
+
   /** @internal What `backendReport` says of the search. */
   report(search: SearchReport): void {
     this.#search = search;
@@ -288,6 +311,7 @@ export class HostedModel implements AsyncDisposable {
    * hangs.
    */
   close(): Promise<void> {
+    if (this.#closed === undefined) this.#closing.emit();
     return (this.#closed ??= this.#drainAndEnd());
   }
 
