@@ -3,6 +3,8 @@
  * different values different ones, so that the same bytes serve as the preimage of a cache key and as what a persistent
  * tier stores.
  *
+ * What is only stored keeps the order of its objects' keys, which programs may read: a record in place of an object.
+ *
  * Each value is a tag byte and what the tag says, with every length in front of what it counts. Numbers are little
  * endian. Strings keep their UTF-16 code units: as UTF-8, lone surrogates would all become U+FFFD and collide.
  */
@@ -26,6 +28,7 @@ const TAG = {
   object: 9,
   typedArray: 10,
   tensor: 11,
+  record: 12,
 } as const;
 
 /** Codes are part of what is stored: append, never reorder. */
@@ -76,8 +79,11 @@ export class PortableWriter {
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
+  readonly #isOrdered: boolean;
 
-  constructor(capacity = 1024) {
+  /** `isOrdered`: objects keep the order of their keys, and equal ones may give different bytes. */
+  constructor(capacity = 1024, isOrdered = false) {
+    this.#isOrdered = isOrdered;
     this.#bytes = new Uint8Array(capacity);
     this.#view = new DataView(this.#bytes.buffer);
   }
@@ -126,8 +132,9 @@ export class PortableWriter {
     }
     // What is no plain data would be taken for an empty object: another input's key.
     if (!isPlainObject(value)) throw new TypeError('Only plain data can be encoded.');
-    const keys = Object.keys(value).toSorted();
-    this.#byte(TAG.object).#uint(keys.length);
+    const keys = Object.keys(value);
+    if (!this.#isOrdered) keys.sort();
+    this.#byte(this.#isOrdered ? TAG.record : TAG.object).#uint(keys.length);
     for (const key of keys) this.#text(key).write((value as Record<string, Portable>)[key], depth + 1);
     return this;
   }
@@ -203,14 +210,23 @@ export class PortableWriter {
 
 /** The value as bytes of its own, with the format's version in front. @throws TypeError for what is no plain data. */
 export function encodePortable(value: Portable): Uint8Array {
-  const body = new PortableWriter(256).write(value).bytes();
+  return encode(value, false);
+}
+
+/** The same with the order of objects' keys: for what is to come back as it was, and never for what is compared. */
+export function encodeInOrder(value: Portable): Uint8Array {
+  return encode(value, true);
+}
+
+function encode(value: Portable, isOrdered: boolean): Uint8Array {
+  const body = new PortableWriter(256, isOrdered).write(value).bytes();
   const bytes = new Uint8Array(1 + body.length);
   bytes[0] = FORMAT_VERSION;
   bytes.set(body, 1);
   return bytes;
 }
 
-/** The value that `encodePortable` was given; shares no memory with `bytes`. @throws CodecError for anything else. */
+/** The value that `encodePortable` or `encodeInOrder` was given; shares no memory with `bytes`. @throws CodecError for anything else. */
 export function decodePortable(bytes: Uint8Array): Portable {
   const reader = new PortableReader(bytes);
   if (reader.byte() !== FORMAT_VERSION) throw new CodecError('The stored value is of a version this one cannot read.');
@@ -260,6 +276,7 @@ class PortableReader {
       case TAG.array:
         return Array.from({ length: this.#count() }, () => this.value(depth + 1));
       case TAG.object:
+      case TAG.record:
         return this.#object(depth);
       case TAG.typedArray:
         return this.#typedArray(ARRAY_TYPES[this.byte()], this.#count());

@@ -29,6 +29,9 @@ interface Shared {
 interface Asked {
   readonly cache: InferenceCache;
   readonly keys: QuestionKeys;
+  readonly monitor: RepeatMonitor;
+  /** When the call came to the cache. */
+  readonly askedAt: number;
 }
 
 type Next = (call: InferenceCall) => Promise<unknown>;
@@ -54,6 +57,7 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
       cache.countRefusal('never_repeats');
       return next(call);
     }
+    const askedAt = performance.now();
     const found = keyOf(keys, call);
     const key = found instanceof Promise ? await found : found;
     if (key === undefined) {
@@ -65,6 +69,8 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
       return next(call);
     }
 
+    const { lower } = cache;
+    if (lower !== undefined && !(lower instanceof Promise)) lower.poll();
     const entry = cache.read(key);
     if (entry !== undefined) {
       monitor.record(true);
@@ -78,7 +84,7 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
     let shared: Shared;
     try {
       shared = await flights.share(flight, call.options.signal, (signal) =>
-        answerOnce({ cache, keys }, key, call, next, signal),
+        answerOnce({ cache, keys, monitor, askedAt }, key, call, next, signal),
       );
     } catch (error) {
       // Refused for whoever began it, by a deadline or a place in the queue that was theirs: asked again on one's own.
@@ -107,12 +113,14 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
 
 /** What every caller of one question waits for. */
 async function answerOnce(
-  { cache, keys }: Asked,
+  asked: Asked,
   key: CacheKey,
   call: InferenceCall,
   next: Next,
   signal: AbortSignal | undefined,
 ): Promise<Shared> {
+  const { cache } = asked;
+  const keyedAt = performance.now();
   const looked = look(cache, key, signal);
   const below = looked instanceof Promise ? await looked : looked;
   try {
@@ -124,18 +132,20 @@ async function answerOnce(
         return { output: output.value, claimed: false, kept: found.kept, source: found.source };
       }
     }
-    return await runOnce({ cache, keys }, key, call, next, signal);
+    // To wait for others is no cost.
+    const costMs = keyedAt - asked.askedAt;
+    return await runOnce({ ...asked, costMs }, key, call, next, signal);
   } finally {
     below?.release?.();
   }
 }
 
 /**
- * Whether to look for a question of a model whose questions were not seen to repeat. Those that persistent tiers keep always are:
- * they are kept for a later time, whatever repeats now.
+ * Whether to look for a question of a model whose questions were not seen to repeat. Those that persistent tiers keep are, unless
+ * that costs much of what a run does: they are kept for a later time, whatever repeats now.
  */
 function isSample(monitor: RepeatMonitor, cache: InferenceCache, call: InferenceCall): boolean {
-  if (call.identity !== undefined && cache.lower !== undefined) return true;
+  if (call.identity !== undefined && cache.lower !== undefined && !monitor.isDear) return true;
   const inputs = call.adapter.encodeInputs(call.model, call);
   // Those of a GPU take longer to be told apart than the sample is worth.
   return monitor.shouldLook(inputs === undefined || inputs instanceof Promise ? 0 : fingerprintOf(inputs));
@@ -149,13 +159,15 @@ function look(cache: InferenceCache, key: CacheKey, signal: AbortSignal | undefi
 }
 
 async function runOnce(
-  { cache, keys }: Asked,
+  { cache, keys, monitor, costMs }: Asked & { readonly costMs: number },
   key: CacheKey,
   call: InferenceCall,
   next: Next,
   signal: AbortSignal | undefined,
 ): Promise<Shared> {
+  const startedAt = performance.now();
   const output = await next(signal === undefined ? call : { ...call, options: { ...call.options, signal } });
+  const ranAt = performance.now();
   let same: boolean;
   try {
     same = await isAsked(keys, key, call);
@@ -176,6 +188,7 @@ async function runOnce(
   const kept: KeptAnswer | undefined = encoded === undefined ? undefined : [AnswerForm.WHOLE, encoded];
   if (kept !== undefined) cache.write(key, kept);
   else cache.countRefusal(someValue(output, isOnDevice, 4) ? 'gpu_resident' : 'not_portable');
+  monitor.recordCost(costMs + performance.now() - ranAt, ranAt - startedAt);
   return { output, claimed: false, kept, source: 'model' };
 }
 

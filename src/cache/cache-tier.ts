@@ -16,6 +16,8 @@ export interface TierScope {
 export interface TierPutOptions extends TierScope {
   /** After that it is a miss. Default: the tier's own. */
   readonly ttlSeconds?: number | undefined;
+  /** What `stampOf` gave before the answer was computed: it is dropped where that is another one by now. */
+  readonly stamp?: string | undefined;
 }
 
 /**
@@ -62,6 +64,16 @@ export interface CacheTier {
   invalidateModel(model: string): MaybePromise<void>;
   /** Forgets all of a tenant: makes it unreadable at once, then deletes it. Rejects where that could not be done: call it again. */
   forgetTenant(tenant: string): MaybePromise<void>;
+  /**
+   * Another one after the tenant was forgotten or the model invalidated, by whomever; undefined where it cannot be told now. Absent
+   * where it never can.
+   */
+  stampOf?(scope: TierScope): MaybePromise<string | undefined>;
+  /**
+   * Looks whether other connections invalidated something, and tells `onInvalidated` before it returns, where that costs next to
+   * nothing. Absent where they announce it.
+   */
+  poll?(): void;
   /** Tells of models and tenants that other connections invalidated, so that what was kept of them elsewhere can be dropped. */
   readonly onInvalidated?: EventSource<TierInvalidation>;
   getStats(): TierStats;

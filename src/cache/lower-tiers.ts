@@ -1,12 +1,14 @@
 /** @module The persistent tiers below L1, as one: looked through from the nearest, filled from below. */
 
 import type { AnswerSource } from '../call.ts';
-import { CodecError, decodePortable, encodePortable } from '../codec.ts';
+import { concat } from '../bytes.ts';
+import { CodecError, decodePortable, encodeInOrder, encodePortable } from '../codec.ts';
 import { chain } from '../maybe-promise.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { StoreUsage } from './byte-store.ts';
 import type { CacheTier, TierScope, TierStats } from './cache-tier.ts';
+import { AnswerForm } from './inference-cache.ts';
 import type { CacheKey, KeptAnswer } from './inference-cache.ts';
 
 /** One tier, by the name that stats and call events have for it. */
@@ -57,34 +59,61 @@ export interface LowerTiersOptions {
 
 /** Whoever holds a question may be a tab that the browser has frozen: nobody waits longer for it. */
 const MAX_HOLD_MS = 10_000;
+/** What others invalidated is looked for no more often: it costs as much as a hit in memory. */
+const POLL_MS = 10;
+/** Of more tenants and models, stamps are asked for anew. */
+const MAX_STAMPS = 10_000;
 
 export class LowerTiers {
   readonly #options: LowerTiersOptions;
   /** Puts that the tiers have not taken yet. */
   readonly #putting = new Set<Promise<unknown>>();
+  /** What each tier's stamp was when a question was looked for in vain: its answer is of no later time. */
+  readonly #stamps = new WeakMap<CacheKey, readonly (string | undefined)[]>();
+  /** Stamps of the farthest tier, as they were last seen, by tenant and model. */
+  readonly #lastStamps = new Map<string, string>();
+  #polledAt = -Infinity;
 
   constructor(options: LowerTiersOptions) {
     this.#options = options;
   }
 
-  /** Looks for an answer in each tier; one that is found is put into those before it. */
+  /**
+   * Looks for an answer in each tier; one that is found is put into those before it. Where there is none, whoever computes one has
+   * begun to by now: what is invalidated from now on, by whomever, it is not kept after.
+   */
   look(key: CacheKey, signal: AbortSignal | undefined): MaybePromise<Looked> {
     const { hold } = this.#options;
     return chain(this.#nameOf(key), (name) =>
-      chain(this.#search(name, key, 0), (looked) =>
-        looked.found !== undefined || hold === undefined ? looked : this.#takeHold(name, key, signal),
-      ),
+      chain(this.#search(name, key), (looked) => {
+        if (looked.found !== undefined) return looked;
+        return hold === undefined ? chain(this.#remember(key), () => looked) : this.#takeHold(name, key, signal);
+      }),
     );
+  }
+
+  /** Drops in memory what others invalidated, where that can be seen at once: before memory is asked. */
+  poll(): void {
+    const now = this.#options.clock.now();
+    if (now - this.#polledAt < POLL_MS) return;
+    this.#polledAt = now;
+    for (const { tier } of this.#options.tiers) tier.poll?.();
   }
 
   /** Keeps an answer in all tiers, behind the call. Returns why it is not kept. */
   write(key: CacheKey, kept: KeptAnswer): 'redacted' | undefined {
     const { isSecret, clock, ttlMs, tiers, hashesOnly } = this.#options;
     if (key.identity === undefined) return undefined;
-    if (isSecret?.(kept[1]) === true) return 'redacted';
+    if (isSecret !== undefined && holdsSecret(kept, isSecret)) return 'redacted';
     const bytes = hashesOnly === true ? encodePortable(kept) : toBytes(kept, clock.epochNow() + ttlMs);
+    const stamps = this.#stamps.get(key);
     const written = chain(this.#nameOf(key), (name) => {
-      const puts = tiers.map(({ tier }) => tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, ...scopeOf(key) }));
+      const puts = tiers.map(({ tier }, i) =>
+        chain(this.#scopeIn(i, key), (scope) => {
+          if (scope === undefined) return undefined;
+          return tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, stamp: stamps?.[i], ...scope });
+        }),
+      );
       return puts.some((put) => put instanceof Promise) ? Promise.all(puts).then(() => undefined) : undefined;
     });
     if (written instanceof Promise) this.#keep(written);
@@ -126,23 +155,60 @@ export class LowerTiers {
     await Promise.all(this.#options.tiers.map(async ({ tier }) => task(tier)));
   }
 
-  #search(name: string, key: CacheKey, from: number): MaybePromise<Looked> {
+  #search(name: string, key: CacheKey, from = 0): MaybePromise<Looked> {
     const { tiers } = this.#options;
     const at = tiers[from];
     if (at === undefined) return {};
-    return chain(at.tier.get(name, scopeOf(key)), (bytes) => {
-      const found = bytes === undefined ? undefined : this.#read(bytes, at, name, key);
-      if (found === undefined) return this.#search(name, key, from + 1);
-      for (const { tier } of tiers.slice(0, from)) {
-        const put = tier.put(name, bytes as Uint8Array, { ttlSeconds: found.ttlMs / 1000, ...scopeOf(key) });
-        if (put instanceof Promise) this.#keep(put);
-      }
-      return { found };
+    return chain(this.#scopeIn(from, key), (scope) =>
+      chain(scope && at.tier.get(name, scope), (bytes) => {
+        const found = bytes && this.#read(bytes, at, name, scope as TierScope);
+        if (found === undefined) return this.#search(name, key, from + 1);
+        for (let i = 0; i < from; i++) this.#fill(i, name, key, bytes as Uint8Array, found.ttlMs);
+        return { found };
+      }),
+    );
+  }
+
+  /** Puts into a nearer tier what was found in a farther one. */
+  #fill(i: number, name: string, key: CacheKey, bytes: Uint8Array, ttlMs: number): void {
+    const put = chain(this.#scopeIn(i, key), (scope) => {
+      if (scope === undefined) return undefined;
+      return this.#options.tiers[i]?.tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, ...scope });
+    });
+    if (put instanceof Promise) this.#keep(put);
+  }
+
+  /**
+   * The scope of a question in a tier. What is kept here of what a shared tier has is kept under the shared tier's stamp as well, so
+   * that what another machine invalidated is not found here either, also where this one was off. While the shared tier cannot be
+   * asked, its stamp is the last one that was seen; undefined where none was: then nothing here is to be believed.
+   */
+  #scopeIn(i: number, key: CacheKey): MaybePromise<TierScope | undefined> {
+    const { tiers } = this.#options;
+    const scope = scopeOf(key);
+    const shared = tiers.at(-1)?.tier;
+    if (i === tiers.length - 1 || shared?.stampOf === undefined) return scope;
+    const place = `${key.tenant.length} ${key.tenant}${key.identity}`;
+    return chain(shared.stampOf(scope), (stamp) => {
+      const known = stamp ?? this.#lastStamps.get(place);
+      if (known === undefined) return undefined;
+      if (this.#lastStamps.size >= MAX_STAMPS) this.#lastStamps.clear();
+      this.#lastStamps.set(place, known);
+      return { ...scope, model: `${scope.model} ${known}` };
     });
   }
 
+  #remember(key: CacheKey): MaybePromise<void> {
+    const stamps = this.#options.tiers.map(({ tier }, i) =>
+      chain(this.#scopeIn(i, key), (scope) => scope && tier.stampOf?.(scope)),
+    );
+    const remember = (all: readonly (string | undefined)[]): void => void this.#stamps.set(key, all);
+    if (stamps.some((each) => each instanceof Promise)) return Promise.all(stamps).then(remember);
+    remember(stamps as readonly (string | undefined)[]);
+  }
+
   /** What bytes say; undefined where they say nothing any more, or never did. */
-  #read(bytes: Uint8Array, { tier, name: source }: NamedTier, name: string, key: CacheKey): Looked['found'] {
+  #read(bytes: Uint8Array, { tier, name: source }: NamedTier, name: string, scope: TierScope): Looked['found'] {
     try {
       const { kept, expiresAt } = fromBytes(bytes);
       const ttlMs = Math.min(expiresAt - this.#options.clock.epochNow(), this.#options.ttlMs);
@@ -150,7 +216,7 @@ export class LowerTiers {
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
     }
-    const deleted = tier.delete(name, scopeOf(key));
+    const deleted = tier.delete(name, scope);
     if (deleted instanceof Promise) this.#options.waitUntil(deleted);
     return undefined;
   }
@@ -168,15 +234,19 @@ export class LowerTiers {
     } catch {
       // Nobody fails because the others cannot be asked: it is then the model that is.
       signal?.throwIfAborted();
+      await this.#remember(key);
       return {};
     } finally {
       signal?.removeEventListener('abort', leave);
       timer[Symbol.dispose]();
     }
-    const looked = await this.#search(name, key, 0);
+    const looked = await this.#search(name, key);
     // Whoever comes next is to find the answer: it is first written.
     const release = (): void => waitUntil(this.flush().finally(() => held[Symbol.dispose]()));
-    if (looked.found === undefined) return { release };
+    if (looked.found === undefined) {
+      await this.#remember(key);
+      return { release };
+    }
     held[Symbol.dispose]();
     return looked;
   }
@@ -194,7 +264,7 @@ function scopeOf({ tenant, identity }: CacheKey): TierScope {
 
 /** Eight bytes of when it expires, in milliseconds since the Unix epoch, and the answer. */
 function toBytes(kept: KeptAnswer, expiresAt: number): Uint8Array {
-  const encoded = encodePortable(kept);
+  const encoded = encodeInOrder(kept);
   const bytes = new Uint8Array(8 + encoded.length);
   new DataView(bytes.buffer).setFloat64(0, expiresAt, true);
   bytes.set(encoded, 8);
@@ -210,4 +280,34 @@ function fromBytes(bytes: Uint8Array): { readonly kept: KeptAnswer; readonly exp
   }
   const expiresAt = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true);
   return { kept: value as unknown as KeptAnswer, expiresAt };
+}
+
+/** Also what is spread over the parts of a stream: a word of a language model comes in several. */
+function holdsSecret([form, value]: KeptAnswer, isSecret: (value: Portable) => boolean): boolean {
+  if (isSecret(value)) return true;
+  if (form === AnswerForm.WHOLE) return false;
+  // What stands at the same place of each part is read one after another.
+  const texts = new Map<string, string[]>();
+  const bytes = new Map<string, Uint8Array[]>();
+  for (const part of value as readonly Portable[]) collect(part, '', texts, bytes);
+  return (
+    [...texts.values()].some((pieces) => pieces.length > 1 && isSecret(pieces.join(''))) ||
+    [...bytes.values()].some((pieces) => pieces.length > 1 && isSecret(concat(pieces)))
+  );
+}
+
+function collect(value: Portable, path: string, texts: Map<string, string[]>, bytes: Map<string, Uint8Array[]>): void {
+  if (typeof value === 'string') {
+    const pieces = texts.get(path);
+    if (pieces === undefined) texts.set(path, [value]);
+    else pieces.push(value);
+  } else if (value instanceof Uint8Array) {
+    const pieces = bytes.get(path);
+    if (pieces === undefined) bytes.set(path, [value]);
+    else pieces.push(value);
+  } else if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
+    const isList = Array.isArray(value);
+    for (const [key, each] of Object.entries(value as { readonly [key: string]: Portable }))
+      collect(each, isList ? `${path}[]` : `${path}.${key}`, texts, bytes);
+  }
 }

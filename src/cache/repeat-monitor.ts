@@ -25,6 +25,9 @@ const TURN_BITS = 8;
  * as a rule within some hundreds; a single one among others that never repeat, if it is one in a hundred, within 8192.
  */
 export class RepeatMonitor {
+  /** Of the last runs with a lookup in vain, more of the later ones: what the cache cost, and the run itself, in milliseconds. */
+  #costMs = 0;
+  #runMs = 0;
   /** Lookups since the last hit. */
   #misses = 0;
   /** Questions that were asked while most went past the cache. */
@@ -43,11 +46,27 @@ export class RepeatMonitor {
     return !this.isBypassing || (fingerprint + (this.#asked++ >>> TURN_BITS)) % CLASSES === 0;
   }
 
+  /** What a lookup in vain cost, keeping the answer included, and what the run took that had to follow. */
+  recordCost(costMs: number, runMs: number): void {
+    this.#costMs += (costMs - this.#costMs) * WEIGHT;
+    this.#runMs += (runMs - this.#runMs) * WEIGHT;
+  }
+
+  /** Whether that is more than a twentieth of the run. */
+  get isDear(): boolean {
+    return this.#costMs > DEAR * this.#runMs;
+  }
+
   /** What came of a lookup. To join an equal call in flight is a hit. */
   record(isHit: boolean): void {
     this.#misses = isHit ? 0 : this.#misses + 1;
   }
 }
+
+/** What the cache may cost of what a run does, where its answers are kept for a later time. */
+const DEAR = 0.05;
+/** Of the latest lookup in the average. */
+const WEIGHT = 0.05;
 
 /** Nobody can tell which questions are looked for. */
 const SEED = Math.random() * 2 ** 32;

@@ -200,7 +200,7 @@ test('readable answers are kept where that is said twice', async () => {
 
 test('a place that browsers do not have is an error', async () => {
   const epochly = open(configOf({ encryptionKeySource: 'file' }));
-  await expect(epochly.ready()).rejects.toThrow("there is 'browser'");
+  await expect(epochly.ready()).rejects.toThrow("there are 'browser'");
   const warned = vi.spyOn(console, 'warn').mockReturnValue(undefined);
   const config = configOf();
   const remote = open({ ...config, cache: { redisUrl: 'redis://localhost' } });

@@ -146,6 +146,27 @@ export function testCacheTier(name: string, { open, advance }: CacheTierContract
       expect(await tier.get('k', { tenant: 'a', model: 'm' })).toEqual(bytes(2));
     });
 
+    test('keeps nothing that was begun before a model or a tenant was forgotten, where it can tell', async () => {
+      const tier = await openTier();
+      const scope = { tenant: 'a', model: 'm' };
+      if (tier.stampOf === undefined) return;
+      for (const forget of [() => tier.invalidateModel('m'), () => tier.forgetTenant('a')]) {
+        const stamp = await tier.stampOf(scope);
+        await tier.put('k', bytes(1), { ...scope, stamp });
+        expect(await tier.get('k', scope)).toEqual(bytes(1));
+        expect(await tier.stampOf(scope)).toBe(stamp);
+        await forget();
+        await tier.put('k', bytes(2), { ...scope, stamp });
+        expect(await tier.get('k', scope)).toBeUndefined();
+        expect(await tier.stampOf(scope)).not.toBe(stamp);
+      }
+      const stamp = await tier.stampOf(scope);
+      await tier.invalidateModel('n');
+      await tier.forgetTenant('b');
+      await tier.put('k', bytes(3), { ...scope, stamp });
+      expect(await tier.get('k', scope)).toEqual(bytes(3));
+    });
+
     test('once closed it misses, and fails nobody', async () => {
       const tier = await openTier();
       await tier.put('a', bytes(1));

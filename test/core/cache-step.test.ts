@@ -5,6 +5,7 @@ import { InferenceCache } from '../../src/cache/inference-cache.ts';
 import { LowerTiers } from '../../src/cache/lower-tiers.ts';
 import { QuestionKeys } from '../../src/cache/question-keys.ts';
 import type { InferenceCall } from '../../src/call.ts';
+import type { Portable } from '../../src/portable.ts';
 import { sha256Hex } from '../../src/sha256.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 
@@ -366,24 +367,32 @@ describe('questions that never repeat', () => {
     expect(cache.getStats()).toMatchObject({ hits: before.hits + 1, refused: before.refused });
   });
 
-  test('are all looked for where persistent tiers keep them for a later time', async () => {
-    const { ask, call, cache } = setUp();
-    cache.attach(
-      Promise.resolve(
-        new LowerTiers({
-          tiers: [],
-          clock: createFakeClock(),
-          digest: sha256Hex,
-          ttlMs: 1e6,
-          waitUntil: () => undefined,
-        }),
-      ),
-    );
+  test.each([
+    ['are all looked for where persistent tiers keep them for a later time', 0.1, 0],
+    ['go past persistent tiers as well, where those cost much of what a run does', 1, 6000],
+  ])('%s', async (_name, costMs, bypassed) => {
+    let now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const encode = (value: unknown): Portable => {
+      now += costMs;
+      return value as Portable;
+    };
+    const adapter = callableAdapter({ deterministic: true, encode: (_model, _call, output) => encode(output) });
+    const { ask, call, cache, run } = setUp({ adapter });
+    run.mockImplementation(async () => {
+      now += 10;
+      return 1;
+    });
+    const clock = createFakeClock();
+    const lower = new LowerTiers({ tiers: [], clock, digest: sha256Hex, ttlMs: 1e6, waitUntil: () => undefined });
+    cache.attach(Promise.resolve(lower));
     await cache.lower;
-    for (let i = 0; i < 2048; i++) await ask(call([i], { identity: 'kept' }));
-    expect(cache.getStats()).toMatchObject({ misses: 2048, refused: {} });
-    for (let i = 0; i < 2048; i++) await ask(call([i]));
-    expect(cache.getStats().refused.never_repeats).toBeGreaterThan(1500);
+    for (let i = 0; i < 8192; i++) await ask(call([i], { identity: 'kept' }));
+    vi.mocked(performance.now).mockRestore();
+    const { misses, refused } = cache.getStats();
+    expect(misses + (refused.never_repeats ?? 0)).toBe(8192);
+    if (bypassed === 0) expect(refused).toEqual({});
+    else expect(refused.never_repeats).toBeGreaterThan(bypassed);
   });
 
   test('are those of one model, and none where equal ones are asked at once', async () => {

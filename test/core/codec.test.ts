@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { CodecError, decodePortable, encodePortable, PortableWriter } from '../../src/codec.ts';
+import { CodecError, decodePortable, encodeInOrder, encodePortable, PortableWriter } from '../../src/codec.ts';
 import { tensor } from '../../src/tensor.ts';
 import type { Portable } from '../../src/portable.ts';
 import { portable } from '../helpers/arbitraries.ts';
@@ -15,6 +15,24 @@ test('what was encoded is decoded as it was', () => {
     { numRuns: 500 },
   );
 });
+
+test('what is only stored comes back with its keys in their order', () => {
+  fc.assert(
+    fc.property(portable, (value) => {
+      const again = decodePortable(encodeInOrder(value));
+      expect(again).toStrictEqual(value);
+      expect(keysOf(again)).toEqual(keysOf(value));
+    }),
+    { numRuns: 500 },
+  );
+  expect(Object.keys(decodePortable(encodeInOrder({ b: 1, a: 2 })) as object)).toEqual(['b', 'a']);
+});
+
+/** All keys of all objects, in the order in which they stand. */
+function keysOf(value: Portable): readonly string[] {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
+  return Object.entries(value as { readonly [key: string]: Portable }).flatMap(([key, each]) => [key, ...keysOf(each)]);
+}
 
 test('different values have different bytes, equal ones the same', () => {
   fc.assert(

@@ -45,7 +45,8 @@ async function openMasterKey(source: KeySource, env: Environment): Promise<Maste
         throw new KeyError(`A master key has ${KEY_BYTES} bytes, and this has ${source.bytes.length}.`, {
           reason: 'malformed',
         });
-      return fromBytes(source.bytes.slice());
+      // A copy: that of a Buffer would share its memory.
+      return fromBytes(new Uint8Array(source.bytes));
     case 'browser':
       throw new KeyError(`A key source 'browser' is for browsers. In Node there are 'env', 'file', 'hsm' and 'bytes'.`);
   }

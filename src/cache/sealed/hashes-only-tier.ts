@@ -77,7 +77,10 @@ export class HashesOnlyTier extends VaultTier {
       const before = yield* this.#answerBefore(space, name);
       const header = encodeHeader(0, expiresAt);
       const mark = yield* hash(space, HASH_USE.record, name, header, answer);
-      const mayBeKept = !this.isClosed && space.isCurrent && this.vault.invalidationsOf(model) === invalidations;
+      // Invalidated here, or by others, since whoever computed it began.
+      const isOutdated = options.stamp !== undefined && options.stamp !== space.stamp;
+      const isSame = space.isCurrent && this.vault.invalidationsOf(model) === invalidations;
+      const mayBeKept = !this.isClosed && isSame && !isOutdated;
       if (!mayBeKept) return this.counts.drop(1);
       if (!this.writes.put(name, concat([header, answer, mark]), expiresAt, space)) this.counts.drop(1);
       if (before === undefined || sameBytes(before, answer)) return;

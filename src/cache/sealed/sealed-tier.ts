@@ -88,7 +88,10 @@ export class SealedTier extends VaultTier {
       }
       let envelope = space.cipher.seal(sealer, name, key, bytes, expiresAt);
       if (envelope instanceof Promise) envelope = yield* settled(envelope);
-      const mayBeKept = !this.isClosed && space.isCurrent && this.vault.invalidationsOf(model) === invalidations;
+      // Invalidated here, or by others, since whoever computed it began.
+      const isOutdated = options.stamp !== undefined && options.stamp !== space.stamp;
+      const isSame = space.isCurrent && this.vault.invalidationsOf(model) === invalidations;
+      const mayBeKept = !this.isClosed && isSame && !isOutdated;
       if (!mayBeKept || !this.writes.put(name, envelope, expiresAt, space)) this.counts.drop(1);
     } catch (error) {
       this.counts.error(error);

@@ -1,5 +1,6 @@
 /** @module The entries of one tenant, of one model, in one generation. */
 
+import { toHex } from '../../bytes.ts';
 import type { MaybePromise } from '../../platform.ts';
 import { EntryCipher } from './entry-cipher.ts';
 import { HASH_USE } from './hash-use.ts';
@@ -19,7 +20,11 @@ export class Space {
   /** What is hashed for a name, used again, unless a key that takes its time still has it. */
   #preimage = new Uint8Array(0);
 
+  /** Another one after the tenant was forgotten, or the model invalidated. */
+  readonly stamp: string;
+
   constructor(tenant: TenantState, model: ModelState, generation: Uint8Array, names: string) {
+    this.stamp = `${tenant.fingerprint} ${toHex(generation)}`;
     this.tenant = tenant;
     this.model = model;
     this.generation = generation;

@@ -104,6 +104,15 @@ export abstract class VaultTier implements CacheTier {
     return this.vault.open();
   }
 
+  /** Makes the tenant's keys and the model's generation where there are none: who asks is about to put an answer. */
+  stampOf(scope: TierScope): MaybePromise<string | undefined> {
+    return runSteps(this.#stampOf(scope));
+  }
+
+  poll(): void {
+    if (!this.isClosed && this.store.changeCount !== undefined) this.vault.poll();
+  }
+
   invalidateModel(model: string): MaybePromise<void> {
     if (!this.isClosed) return this.vault.invalidateModel(model);
   }
@@ -155,6 +164,16 @@ export abstract class VaultTier implements CacheTier {
   protected expiryOf({ ttlSeconds = this.#ttlSeconds }: TierPutOptions): number {
     if (!(ttlSeconds > 0)) throw new RangeError(`ttlSeconds must be more than 0, got ${ttlSeconds}.`);
     return Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(this.clock.epochNow() + ttlSeconds * 1000));
+  }
+
+  *#stampOf({ tenant = 'default', model = '' }: TierScope): Steps<string | undefined> {
+    if (this.isClosed) return undefined;
+    try {
+      return (yield* settled(this.vault.space(tenant, model, true)))?.stamp;
+    } catch (error) {
+      this.counts.error(error);
+      return undefined;
+    }
   }
 
   *#delete(key: string, { tenant = 'default', model = '' }: TierScope): Steps<void> {

@@ -128,6 +128,11 @@ export class Vault {
     return rotateKeys(this.#parts, keyring);
   }
 
+  /** Reads again what may have changed, where the store says that something did. */
+  poll(): void {
+    if (!this.#parts.epoch.isFresh()) this.#refresh();
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#parts.epoch.close();
