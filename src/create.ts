@@ -173,10 +173,12 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     );
   };
 
-  let compile: ((model: HostedModel, options: LoadOptions['frameworkOptions']) => void) | undefined;
-  const compiling = async (): Promise<NonNullable<typeof compile>> => {
-    const { createCompiling } = await import('./create-compiling.ts');
-    return (compile ??= await createCompiling({ platform, config, audit }));
+  let compiling: Promise<(model: HostedModel, options: LoadOptions['frameworkOptions']) => void> | undefined;
+  const compile = async (model: HostedModel, frameworkOptions: LoadOptions['frameworkOptions']): Promise<void> => {
+    compiling ??= import('./create-compiling.ts').then(({ createCompiling }) =>
+      createCompiling({ platform, config, audit }),
+    );
+    (await compiling)(model, frameworkOptions);
   };
 
   return {
@@ -197,7 +199,7 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
         config: consentTo(modelConfig, loadOptions.backend),
       });
       if (optimizer.explain(proxy.modelId)?.steps.compilation.on === true && loadsReference(loadOptions.backend))
-        void compiling().then((compile) => compile(hosted, loadOptions.frameworkOptions));
+        platform.waitUntil(compile(hosted, loadOptions.frameworkOptions));
       return proxy;
     },
     getBatchStats: (modelId) => batched?.getStats(modelId),

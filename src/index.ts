@@ -59,6 +59,23 @@ export { StoreError, StoreFullError, StoreTimeoutError, StoreUnavailableError } 
 export { RequestPriority } from './call.ts';
 export type { AnswerSource, CallOptions, ModelCall } from './call.ts';
 export { CodecError, decodePortable, encodePortable } from './codec.ts';
+export type { Candidate } from './compilation/candidates.ts';
+export { CompileSafetyMonitor, TorchCompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
+export type {
+  CompilableFacts,
+  CompileSafetyMonitorOptions,
+  HealthCheckResult,
+  OutputValidityResult,
+  PreCompileResult,
+} from './compilation/compile-safety-monitor.ts';
+export { ModelCompiler } from './compilation/model-compiler.ts';
+export type {
+  CompilableModel,
+  CompileEvent,
+  CompileRequest,
+  ModelCompilerOptions,
+} from './compilation/model-compiler.ts';
+export type { Verdict } from './compilation/trial.ts';
 export { InferenceConfig } from './config.ts';
 export type {
   BatchingConfig,
@@ -94,7 +111,7 @@ export {
 export type { ErrorCode } from './errors.ts';
 export type { BackendAttempt } from './model-errors.ts';
 export type { EventSource } from './events.ts';
-export type { BackendReport, HostedModel, RunOptions } from './host/hosted-model.ts';
+export type { BackendReport, HostedModel, RunOptions, SearchReport, SearchVerdict } from './host/hosted-model.ts';
 export type { LoadProgress } from './host/model-files.ts';
 export { KeyError } from './key-error.ts';
 export type { KeyErrorReason } from './key-error.ts';
@@ -125,6 +142,15 @@ export type { AllChecks, PrivacyControls, SecurityValidatorOptions } from './pri
 export { TenantIsolation } from './privacy/tenant-isolation.ts';
 export { unwrap } from './proxy.ts';
 export type { InferenceProxy, InferenceProxyMembers, InferOptions } from './proxy.ts';
+export { GoldenStore } from './safety/golden-store.ts';
+export type {
+  Determinism,
+  Golden,
+  GoldenRefusal,
+  GoldenStoreOptions,
+  GoldenSummary,
+  RunReference,
+} from './safety/golden-store.ts';
 export { Tensor, tensor } from './tensor.ts';
 export type { TensorDataMap, TensorLike, TensorType } from './tensor.ts';
 export type { CallEvent, WrapOptions } from './wrap.ts';

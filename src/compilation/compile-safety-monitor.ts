@@ -24,6 +24,7 @@ export interface OutputValidityResult {
   readonly reason?: string | undefined;
 }
 
+/** Limits of the checks; each has a default. */
 export interface CompileSafetyMonitorOptions {
   /** Megabytes that there are left for a second copy of a model; undefined where the platform cannot tell. */
   readonly availableMemoryMb?: (() => number | undefined) | undefined;

@@ -38,6 +38,7 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
 }
 
+/** How a search is made. */
 export interface ModelCompilerOptions {
   readonly clock: Clock;
   readonly goldens: GoldenStore;

@@ -104,8 +104,6 @@ export class HostedModel implements AsyncDisposable {
   readonly identity: string;
   /** Bytes of all of its files. */
   readonly modelBytes: number;
-  /** @internal Opens it another way, in a place of its own. */
-  readonly openWay: HostedModelParts['openWay'];
   /** Fires when a failed host has been replaced; the event is what it failed with. */
   readonly onHostReplaced: Emitter<HostError>['event'];
   readonly #replacements = new Emitter<HostError>();
@@ -115,6 +113,8 @@ export class HostedModel implements AsyncDisposable {
   readonly #hangs: HangWatch;
   /** Until the model is closed: it may hold the model's bytes. */
   #reopen: (() => Promise<OpenedHost>) | undefined;
+  /** As long as that. */
+  #openWay: HostedModelParts['openWay'] | undefined;
   /** The host that is open, or being opened; rejects where that failed. */
   #host: Promise<OpenedHost>;
   /** The host whose answers count; undefined while it is being replaced. */
@@ -133,7 +133,7 @@ export class HostedModel implements AsyncDisposable {
   constructor({ framework, identity, variant, clock, first, reopen, modelBytes, openWay }: HostedModelParts) {
     Object.defineProperty(this, MARK, { value: true });
     this.modelBytes = modelBytes;
-    this.openWay = openWay;
+    this.#openWay = openWay;
     this.framework = framework;
     this.identity = identity;
     this.onHostReplaced = this.#replacements.event;
@@ -263,6 +263,12 @@ export class HostedModel implements AsyncDisposable {
     }
   }
 
+  /** @internal Opens it another way, in a place of its own. */
+  async openWay(way: HostedWay, signal: AbortSignal): Promise<OpenedHost> {
+    if (this.#openWay === undefined) throw new ClosedError();
+    return this.#openWay(way, signal);
+  }
+
   /** @internal Asks the reference, whatever faster way there is. The arguments are sent as they are now. */
   askReference(args: readonly Portable[], signal: AbortSignal): Promise<Portable> {
     return this.#runReference(messagePortable(args, true) as readonly Portable[], signal, false);
@@ -322,6 +328,7 @@ export class HostedModel implements AsyncDisposable {
   async #drainAndEnd(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
     this.#reopen = undefined;
+    this.#openWay = undefined;
     this.#observe = undefined;
     this.use(undefined);
     const opened = await this.#host.catch(() => undefined);

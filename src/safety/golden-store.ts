@@ -40,6 +40,7 @@ export type GoldenRefusal = 'redacted' | 'too_large' | 'enough' | 'nondeterminis
 /** Runs the reference. */
 export type RunReference = (inputs: readonly Portable[]) => Promise<Portable>;
 
+/** How much is kept, and where. */
 export interface GoldenStoreOptions {
   /** Most goldens that are kept of one shape. Default 8. */
   readonly maxPerShape?: number | undefined;
