@@ -14,7 +14,8 @@ import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
 import type { PreCompileResult } from './compile-safety-monitor.ts';
 import { findNonFinite } from './output-validity.ts';
 import { tryCandidate } from './trial.ts';
-import type { Verdict } from './trial.ts';
+import type { OpenCandidate, Verdict } from './trial.ts';
+import type { KeptVerdict, VerdictMemory } from './verdict-memory.ts';
 
 /** What of a hosted model the compiler needs. */
 export interface CompilableModel {
@@ -34,6 +35,8 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly modelBytes: number;
   /** What there is to try: found out when the search begins. */
   readonly candidates: () => Promise<readonly Candidate[]>;
+  /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
+  readonly place?: string | undefined;
   /** Opens a candidate in a place of its own, which may be killed. */
   readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
 }
@@ -49,6 +52,8 @@ export interface ModelCompilerOptions {
   /** Share of the answers of a faster way that the reference is asked as well, 0 to 1. Default 0.01. */
   readonly sampleRate?: number | undefined;
   readonly monitor?: CompileSafetyMonitor | undefined;
+  /** What earlier searches came to. Default: nothing is kept. */
+  readonly memory?: VerdictMemory | undefined;
 }
 
 /** What was decided of a model, for logs. */
@@ -64,6 +69,8 @@ export interface CompileEvent {
 const WORTHWHILE = 0.9;
 /** Calls of a shape that a faster way was not proven on, after which it is tried on it. */
 const NEW_SHAPE_CALLS = 3;
+
+const NO_MEMORY: VerdictMemory = { get: () => undefined, put: () => undefined, delete: () => undefined };
 
 interface Compiling {
   readonly stop: AbortController;
@@ -89,8 +96,9 @@ export class ModelCompiler {
     warmupRequests = 3,
     sampleRate = 0.01,
     monitor = new CompileSafetyMonitor(),
+    memory = NO_MEMORY,
   }: ModelCompilerOptions) {
-    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor };
+    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor, memory };
     this.onEvent = this.#events.event;
   }
 
@@ -135,7 +143,10 @@ export class ModelCompiler {
     };
     try {
       report({ state: 'waiting' });
-      const sample = await this.#firstCalls(model, signal);
+      const kept = await this.#options.memory.get(keyOf(request));
+      // What was chosen before has to be held against one answer, and what is not known yet against several.
+      const calls = kept === undefined ? this.#options.warmupRequests : 1;
+      const sample = await this.#firstCalls(model, calls, signal);
       const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
       if (!canCompile) return off(reason as string);
       const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
@@ -143,6 +154,10 @@ export class ModelCompiler {
         return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
       const candidates = await request.candidates();
       if (candidates.length === 0) return off('There is nothing here that could be faster than the reference.');
+      if (kept !== undefined && kept.candidate === undefined)
+        return off('At an earlier start nothing was faster than the reference.');
+      const again = kept && (await this.#proveAgain(request, kept, candidates, signal));
+      if (again !== undefined) return again;
       return await this.#search(request, candidates, signal, report, off);
     } catch (error) {
       if (!signal.aborted) return off(`The search failed: ${(error as Error).message}`);
@@ -151,9 +166,9 @@ export class ModelCompiler {
   }
 
   /** Waits for the first calls, which are kept as goldens. The last one's inputs. */
-  #firstCalls(model: CompilableModel, signal: AbortSignal): Promise<readonly Portable[]> {
-    const { goldens, warmupRequests } = this.#options;
-    let left = Math.max(1, warmupRequests);
+  #firstCalls(model: CompilableModel, calls: number, signal: AbortSignal): Promise<readonly Portable[]> {
+    const { goldens } = this.#options;
+    let left = Math.max(1, calls);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error));
       model.observe((args, answer) => {
@@ -165,14 +180,54 @@ export class ModelCompiler {
     });
   }
 
+  /** Opens what was chosen before, and uses it where it still gives the reference's answer; undefined where it does not. */
+  async #proveAgain(
+    request: CompileRequest<CompilableModel>,
+    kept: KeptVerdict,
+    candidates: readonly Candidate[],
+    signal: AbortSignal,
+  ): Promise<FastPath | undefined> {
+    const { clock, goldens, differs, memory } = this.#options;
+    const { model, open } = request;
+    const candidate = candidates.find(({ name }) => name === kept.candidate);
+    const opened: OpenedHost[] = [];
+    const verdict =
+      candidate &&
+      (await tryCandidate({
+        candidate,
+        async open(until) {
+          const startedAt = clock.now();
+          const host = await open(candidate, until);
+          opened.push(host);
+          return runnerOf(host, clock.now() - startedAt);
+        },
+        goldens: goldens.get(model.identity).slice(0, 1),
+        reference: (inputs, until) => model.askReference(inputs, until),
+        differs,
+        warmupRequests: 0,
+        clock,
+        signal,
+      }));
+    const [host] = opened;
+    if (host !== undefined && verdict?.passed === true) {
+      const timings = [...kept.timings.filter(({ shape }) => shape !== verdict.timings[0]?.shape), ...verdict.timings];
+      const proven = { ...verdict, timings };
+      return this.#adopt(request, host, proven, [proven], signal);
+    }
+    void host?.client.retire();
+    await memory.delete(keyOf(request));
+    return undefined;
+  }
+
   async #search(
-    { model, open }: CompileRequest<CompilableModel>,
+    request: CompileRequest<CompilableModel>,
     candidates: readonly Candidate[],
     signal: AbortSignal,
     report: (rest: Pick<SearchReport, 'state'> & Partial<SearchReport>) => void,
     off: (reason: string, verdicts: readonly Verdict[]) => undefined,
   ): Promise<FastPath | undefined> {
-    const { clock, goldens, differs, warmupRequests } = this.#options;
+    const { clock, goldens, differs, warmupRequests, memory } = this.#options;
+    const { model, open } = request;
     const verdicts: Verdict[] = [];
     const opened = new Set<OpenedHost>();
     let best: { readonly share: number; readonly host: OpenedHost; readonly verdict: Verdict } | undefined;
@@ -188,11 +243,7 @@ export class ModelCompiler {
             const startedAt = clock.now();
             host = await open(candidate, until);
             opened.add(host);
-            const { client } = host;
-            return {
-              openMs: clock.now() - startedAt,
-              run: (inputs, runUntil) => client.request('run', inputs, { signal: runUntil }),
-            };
+            return runnerOf(host, clock.now() - startedAt);
           },
           reference: askReference,
           goldens: goldens.get(model.identity),
@@ -212,18 +263,21 @@ export class ModelCompiler {
       for (const each of opened) void each.client.retire();
       throw error;
     }
+    void memory.put(keyOf(request), { candidate: best?.verdict.candidate, timings: best?.verdict.timings ?? [] });
     if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
-    return this.#adopt(model, best.host, best.verdict, verdicts, signal);
+    return this.#adopt(request, best.host, best.verdict, verdicts, signal);
   }
 
   #adopt(
-    model: CompilableModel,
+    request: CompileRequest<CompilableModel>,
     host: OpenedHost,
     { candidate: name, timings }: Verdict,
     verdicts: readonly Verdict[],
     signal: AbortSignal,
   ): FastPath {
     const { sampleRate } = this.#options;
+    const { model } = request;
+    const rollBack = (reason: string): void => this.#rollBack(request, fast, verdicts, reason);
     let due = 0;
     let comparing = false;
     const proving = new Map<string, number>();
@@ -241,9 +295,9 @@ export class ModelCompiler {
         const [inputs, copy] = [args, copyPortable(answer)];
         void this.#compareOne(model, fast, inputs, copy, signal).finally(() => (comparing = false));
       },
-      onFailed: (reason) => this.#rollBack(model, fast, verdicts, reason),
+      onFailed: rollBack,
     };
-    host.client.onFailed((error) => this.#rollBack(model, fast, verdicts, error.message));
+    host.client.onFailed((error) => rollBack(error.message));
     this.#compiled.set(model, fast);
     model.use(fast);
     model.observe((args, answer) => {
@@ -298,8 +352,15 @@ export class ModelCompiler {
     }
   }
 
-  #rollBack(model: CompilableModel, fast: FastPath, verdicts: readonly Verdict[], reason: string): void {
+  #rollBack(
+    request: CompileRequest<CompilableModel>,
+    fast: FastPath,
+    verdicts: readonly Verdict[],
+    reason: string,
+  ): void {
+    const { model } = request;
     if (this.#compiled.get(model) !== fast) return;
+    void this.#options.memory.delete(keyOf(request));
     this.#compiled.delete(model);
     model.observe(undefined);
     model.use(undefined);
@@ -318,4 +379,12 @@ function shareOf({ timings }: Verdict): number {
   const ours = timings.reduce((sum, { runMs }) => sum + runMs, 0);
   const theirs = timings.reduce((sum, { referenceMs }) => sum + referenceMs, 0);
   return theirs === 0 ? Infinity : ours / theirs;
+}
+
+function keyOf({ model, place = '' }: CompileRequest<CompilableModel>): string {
+  return JSON.stringify([model.identity, place]);
+}
+
+function runnerOf({ client }: OpenedHost, openMs: number): OpenCandidate {
+  return { openMs, run: (inputs, signal) => client.request('run', inputs, { signal }) };
 }

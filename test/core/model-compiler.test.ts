@@ -10,6 +10,7 @@ import { callShape } from '../../src/call-shape.ts';
 import type { FastPath } from '../../src/host/fast-path.ts';
 import type { OpenedHost, SearchReport } from '../../src/host/hosted-model.ts';
 import type { Portable } from '../../src/portable.ts';
+import type { KeptVerdict } from '../../src/compilation/verdict-memory.ts';
 import { GoldenStore } from '../../src/safety/golden-store.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import type { FakeClock } from '../helpers/fake-clock.ts';
@@ -118,7 +119,10 @@ class SimulatedModel implements CompilableModel {
   }
 }
 
-function setUp(ways: Readonly<Record<string, Way | 'refuses to open' | 'never opens'>>, { sampleRate = 0.1 } = {}) {
+function setUp(
+  ways: Readonly<Record<string, Way | 'refuses to open' | 'never opens'>>,
+  { sampleRate = 0.1, kept = new Map<string, KeptVerdict>() } = {},
+) {
   const clock = createFakeClock();
   const model = new SimulatedModel(clock);
   const goldens = new GoldenStore();
@@ -126,6 +130,11 @@ function setUp(ways: Readonly<Record<string, Way | 'refuses to open' | 'never op
     clock,
     goldens,
     sampleRate,
+    memory: {
+      get: (key) => kept.get(key),
+      put: (key, verdict) => void kept.set(key, verdict),
+      delete: (key) => void kept.delete(key),
+    },
     differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'the numbers differ'),
   });
   const events: CompileEvent[] = [];
@@ -149,9 +158,9 @@ function setUp(ways: Readonly<Record<string, Way | 'refuses to open' | 'never op
   };
   /** Lets all that is under way come to its end, but for what never does. */
   const settle = async <T>(promise: Promise<T>): Promise<T> => {
-    let done = false;
-    void promise.finally(() => (done = true)).catch(() => undefined);
-    for (let i = 0; i < 5000 && !done; i++) await clock.run(100);
+    const state = { settled: false };
+    void promise.finally(() => (state.settled = true)).catch(() => undefined);
+    for (let i = 0; i < 5000 && !state.settled; i++) await clock.run(100);
     return promise;
   };
   const run = (length: number, first: number) => settle(model.run(input(length, first)));
@@ -279,4 +288,46 @@ test('a search that is ended leaves nothing open', async () => {
   expect(await settle(searching)).toBeUndefined();
   expect(Object.values(hosts).every(({ retired }) => retired)).toBe(true);
   expect(compiler.compileAsync(request)).toBe(searching);
+});
+
+describe('at the next start', () => {
+  test('what was chosen is opened at once, held against one answer, and used; nothing else is tried', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    const first = setUp({ slow, fast }, { kept });
+    await first.search();
+    for (let i = 0; i < 3; i++) await first.run(7, i);
+    const second = setUp({ slow, fast }, { kept });
+    const searching = second.compiler.compileAsync(second.request);
+    expect((await second.run(4, 1)).by).toBe('reference');
+    expect((await second.settle(searching))?.name).toBe('fast');
+    expect(Object.keys(second.hosts)).toEqual(['fast']);
+    expect(second.hosts['fast']?.runs).toBeLessThan(20);
+    expect((await second.run(4, 2)).by).toBe('fast');
+  });
+
+  test('what is wrong by now is not used: all is searched anew', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ fast }, { kept }).search();
+    const second = setUp({ fast: (each) => ({ answer: each, ms: 1 }), other: fast }, { kept });
+    expect((await second.search())?.name).toBe('other');
+    expect([...kept.values()]).toMatchObject([{ candidate: 'other' }]);
+  });
+
+  test('a model for which nothing was faster is left alone', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ slow }, { kept }).search();
+    const second = setUp({ slow }, { kept });
+    expect(await second.search()).toBeUndefined();
+    expect(second.hosts).toEqual({});
+    expect(second.model.search?.reason).toContain('earlier start');
+  });
+
+  test('what was dropped while it served is not tried first', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    const first = setUp({ fast }, { kept });
+    await first.search();
+    expect(kept.size).toBe(1);
+    first.hosts['fast']?.crash();
+    expect(kept.size).toBe(0);
+  });
 });
