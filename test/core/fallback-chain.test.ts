@@ -242,7 +242,7 @@ describe('a hop that hangs', () => {
 
   test('an answer that came while the thread was busy is in time', async () => {
     const clock = createFakeClock();
-    let answer = (_: string): void => {};
+    let answer: (value: string) => void = () => {};
     const run = (): Promise<string> => new Promise((resolve) => (answer = resolve));
     const chain = new FallbackChain<string, string>([{ name: 'reference', run, budgetMs: 10 }], {
       // Busy for long: the timer is called late, and the answer's message is read right after it.
@@ -390,7 +390,7 @@ test('whatever the hops do, the caller gets the first right answer that there is
       }
       expect(clock.now() - startedAt).toBeLessThanOrEqual(deadlineMs + 0.5);
       for (const [i, { breaker }] of hops.entries()) {
-        const { succeeded, failed } = breaker.getDiagnostics().counts;
+        const { succeeded, failed } = (breaker as CircuitBreaker).getDiagnostics().counts;
         expect(succeeded).toBe(expected[i] === 'answers' ? 1 : 0);
         if (expected[i] === 'fails' || expected[i] === 'is wrong') expect(failed).toBe(1);
       }
