@@ -265,7 +265,7 @@ test('scores are those of a plain reckoning, whatever is compared in any order',
         if (each.isRefreshed) {
           monitor.refreshReference(name);
           past = past.filter((other) => other.name !== name);
-          for (const key of [...scores.keys()]) if (key.startsWith(name)) scores.delete(key);
+          for (const key of scores.keys()) if (key.startsWith(name)) scores.delete(key);
         }
         monitor.recordShadowComparison(name, 0, 0, () => ({ max: distance }), 'encoder', label);
         const others = past.filter((other) => other.name === name && other.label === label);
