@@ -77,11 +77,57 @@ interface Limit {
   readonly isBudget: boolean;
 }
 
-/** How long the caller waits. */
-interface Caller {
-  /** Aborts, with the reason to be rejected with, where the caller leaves or the deadline passes. */
-  readonly signal: AbortSignal;
+/** How long the caller waits. One hop at a time listens for its leaving. */
+class Caller {
   readonly endsAt: number;
+  isGone = false;
+  /** What to reject the caller with, who is gone. */
+  reason: unknown;
+  onLeave: ((reason: unknown) => void) | undefined;
+
+  constructor(endsAt: number) {
+    this.endsAt = endsAt;
+  }
+
+  leave(reason: unknown): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.reason = reason;
+    this.onLeave?.(reason);
+  }
+}
+
+/** How long a hop is waited for. */
+class HopTime {
+  /** Whether it no longer is. */
+  isUp = false;
+  #reason: unknown;
+  #stop: AbortController | undefined;
+
+  /** The signal is made when it is asked for: it costs more than all else here, and many hops take none. */
+  optionsOf(deadlineMs: number): HopOptions {
+    const signal = (): AbortSignal => this.#signal();
+    return {
+      get signal() {
+        return signal();
+      },
+      deadlineMs,
+    };
+  }
+
+  end(reason: unknown): void {
+    this.isUp = true;
+    this.#reason = reason;
+    this.#stop?.abort(reason);
+  }
+
+  #signal(): AbortSignal {
+    if (this.#stop === undefined) {
+      this.#stop = new AbortController();
+      if (this.isUp) this.#stop.abort(this.#reason);
+    }
+    return this.#stop.signal;
+  }
 }
 
 type ChainClock = Pick<Clock, 'now' | 'after' | 'soon'>;
@@ -124,13 +170,13 @@ export class FallbackChain<Call, Answer> {
     if (Number.isNaN(deadlineMs)) throw new ConfigError('deadlineMs', 'deadlineMs is a number, not NaN.');
     signal?.throwIfAborted();
     if (deadlineMs <= 0) throw new DeadlineExceededError(deadlineMs);
-    const leaving = new AbortController();
-    const onAbort = (): void => leaving.abort(abortReason(signal as AbortSignal));
-    const onDeadline = (): void => leaving.abort(new DeadlineExceededError(deadlineMs));
+    const caller = new Caller(this.#clock.now() + deadlineMs);
+    const onAbort = (): void => caller.leave(abortReason(signal as AbortSignal));
+    const onDeadline = (): void => caller.leave(new DeadlineExceededError(deadlineMs));
     signal?.addEventListener('abort', onAbort);
     const timer = deadlineMs === Infinity ? undefined : this.#clock.after(deadlineMs, onDeadline);
     try {
-      return await this.#askAll(call, { signal: leaving.signal, endsAt: this.#clock.now() + deadlineMs });
+      return await this.#askAll(call, caller);
     } finally {
       signal?.removeEventListener('abort', onAbort);
       timer?.[Symbol.dispose]();
@@ -191,10 +237,10 @@ export class FallbackChain<Call, Answer> {
       breaker?.succeed(ticket as CircuitTicket);
       return { ...record('answered'), answer };
     } catch (error) {
-      if (caller.signal.aborted || isCallersFault(error)) {
+      if (caller.isGone || isCallersFault(error)) {
         end(error, false);
         this.#count(hop, 'abandoned');
-        throw caller.signal.aborted ? caller.signal.reason : error;
+        throw caller.isGone ? caller.reason : error;
       }
       if (EpochlyError.isInstance(error, 'HOP_TIMEOUT')) {
         end(error, limit.isBudget);
@@ -207,30 +253,28 @@ export class FallbackChain<Call, Answer> {
 
   /** The hop's answer, checked. Rejects as soon as the caller leaves, or the time is up. */
   async #within(hop: FallbackHop<Call, Answer>, call: Call, caller: Caller, { ms }: Limit): Promise<Answer> {
-    caller.signal.throwIfAborted();
-    const stop = new AbortController();
+    if (caller.isGone) throw caller.reason;
+    const time = new HopTime();
     let timer: Disposable | undefined;
-    let onLeave = (): void => {};
     try {
       return await new Promise<Answer>((resolve, reject) => {
         const giveUp = (reason: unknown): void => {
           reject(reason);
-          stop.abort(reason);
+          time.end(reason);
         };
-        onLeave = () => giveUp(caller.signal.reason);
-        caller.signal.addEventListener('abort', onLeave);
+        caller.onLeave = giveUp;
         if (ms < caller.endsAt - this.#clock.now()) {
           // Where this thread was busy, the answer may have come and not been read.
           const onTime = (): void => this.#clock.soon(() => giveUp(new HopTimeoutError(hop.name, ms)));
           timer = this.#clock.after(ms, onTime);
         }
-        runChecked(hop, call, { signal: stop.signal, deadlineMs: ms }).then((answer) => {
-          if (stop.signal.aborted) discard(hop, answer);
+        runChecked(hop, call, time, ms).then((answer) => {
+          if (time.isUp) discard(hop, answer);
           else resolve(answer);
         }, reject);
       });
     } finally {
-      caller.signal.removeEventListener('abort', onLeave);
+      caller.onLeave = undefined;
       timer?.[Symbol.dispose]();
     }
   }
@@ -244,10 +288,11 @@ export class FallbackChain<Call, Answer> {
 async function runChecked<Call, Answer>(
   hop: FallbackHop<Call, Answer>,
   call: Call,
-  options: HopOptions,
+  time: HopTime,
+  deadlineMs: number,
 ): Promise<Answer> {
-  const answer = await hop.run(call, options);
-  if (hop.check === undefined || options.signal.aborted) return answer;
+  const answer = await hop.run(call, time.optionsOf(deadlineMs));
+  if (hop.check === undefined || time.isUp) return answer;
   try {
     const wrong = await hop.check(answer, call);
     if (wrong !== undefined) throw new WrongAnswerError(hop.name, wrong);

@@ -310,6 +310,26 @@ describe('the caller who leaves', () => {
   });
 });
 
+test('a hop that asks late for its signal finds it aborted, and options can be copied', async () => {
+  const told: HopOptions[] = [];
+  const { chain, clock } = createChain(() => [
+    {
+      name: 'webgpu',
+      run: (_, options) => {
+        told.push(options);
+        return hanging();
+      },
+      budgetMs: 10,
+    },
+    { name: 'reference', run: (_, options) => `${{ ...options }.signal.aborted} ${{ ...options }.deadlineMs}` },
+  ]);
+  const seen = watch(chain.run('a'));
+  await clock.run(10);
+  expect(seen.value?.answer).toBe('false Infinity');
+  expect(told[0]?.signal.reason).toMatchObject({ code: 'HOP_TIMEOUT' });
+  expect(told[0]?.signal).toBe(told[0]?.signal);
+});
+
 test('leaves no timer and no listener behind', async () => {
   const { chain, clock } = createChain(() => [
     { name: 'webgpu', run: failing, budgetMs: 10 },
@@ -375,7 +395,7 @@ test('whatever the hops do, the caller gets the first right answer that there is
       }
       const seen = watch(chain.run('a', { deadlineMs }));
       const startedAt = clock.now();
-      for (let i = 0; i < 400 && !seen.settled; i++) await clock.run(0.5);
+      for (let i = 0; i < 600 && !seen.settled; i++) await clock.run(0.5);
       const last = expected.at(-1);
       if (last === 'answers') {
         expect(seen.value?.answer).toBe(`answers ${expected.length - 1}`);
