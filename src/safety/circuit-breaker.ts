@@ -7,7 +7,6 @@ import type { ErrorCode } from '../errors.ts';
 import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
-import { read } from '../shapes.ts';
 import { checkSaved } from './circuit-state.ts';
 import type { CircuitState, CircuitStateName, SavedCircuit } from './circuit-state.ts';
 import { createWindow } from './outcome-window.ts';
@@ -83,10 +82,12 @@ export interface CircuitTicket {
 /** Errors that are the caller's own, or say that there is much to do. */
 const NOT_ITS_OWN: readonly ErrorCode[] = ['CONFIG', 'DEADLINE_EXCEEDED', 'INPUT', 'QUEUE_FULL'];
 
-/** A wrong answer is grave; what is the caller's (its input, its abort, its deadline) is ignored; all else is a failure. */
+/**
+ * A wrong answer is grave; what is the caller's (its input, its deadline) is ignored; all else is a failure. So is an AbortError,
+ * which is how reading from a lost GPU device ends: give `execute` the signal that the caller may abort.
+ */
 export function failureKind(error: unknown): FailureKind {
   if (EpochlyError.isInstance(error, 'WRONG_ANSWER')) return 'grave';
-  if (read(error, 'name') === 'AbortError') return 'ignored';
   return NOT_ITS_OWN.some((code) => EpochlyError.isInstance(error, code)) ? 'ignored' : 'failure';
 }
 
@@ -217,7 +218,7 @@ export class CircuitBreaker {
     this.#state = { kind: 'closed', failuresInARow };
     this.#window.record(true, now);
     const { calls, failures } = this.#window.counts(now);
-    if (kind === 'grave') this.#open(now, now, 0, last);
+    if (kind === 'grave' || this.#maxFailures === 1) this.#open(now, now, 0, last);
     else if (failuresInARow >= this.#maxFailures)
       this.#open(now, now, 0, `${failuresInARow} failures in a row: ${last}`);
     else if (calls >= this.#minCalls && failures >= calls * this.#failureRate) {
