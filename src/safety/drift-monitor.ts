@@ -82,9 +82,9 @@ interface Watched {
  *
  * What it finds, at the default budget (one a month at 100 calls a second), by simulation of log-normal distances after 1000
  * comparisons: where all answers are further off than any before, 95 of 100 times within 6 comparisons; where half of them are,
- * within 25, a third, within 40; where all are further off by two standard deviations, within 20, by one, within 75. After 100 comparisons it finds
- * the first of these within 16. It finds change: not a fault that was there from the start, which is what the canary is for, nor
- * one in a few answers of a hundred, which it gets used to and the validators' bounds are for.
+ * within 25, a third, within 40; where all are further off by two standard deviations, within 20, by one, within 75. After 100
+ * comparisons it finds the first of these within 16. It finds change: not a fault that was there from the start, which is what
+ * the canary is for, nor one in a few answers of a hundred, which it gets used to and the validators' bounds are for.
  */
 export class DriftMonitor {
   readonly #sampleRate: number;

@@ -101,6 +101,8 @@ class Caller {
 class HopTime {
   /** Whether it no longer is. */
   isUp = false;
+  /** Whether it has answered, or failed. */
+  hasEnded = false;
   #reason: unknown;
   #stop: AbortController | undefined;
 
@@ -259,6 +261,7 @@ export class FallbackChain<Call, Answer> {
     try {
       return await new Promise<Answer>((resolve, reject) => {
         const giveUp = (reason: unknown): void => {
+          if (time.hasEnded) return;
           reject(reason);
           time.end(reason);
         };
@@ -274,6 +277,7 @@ export class FallbackChain<Call, Answer> {
         }, reject);
       });
     } finally {
+      time.hasEnded = true;
       caller.onLeave = undefined;
       timer?.[Symbol.dispose]();
     }

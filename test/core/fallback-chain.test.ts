@@ -243,7 +243,11 @@ describe('a hop that hangs', () => {
   test('an answer that came while the thread was busy is in time', async () => {
     const clock = createFakeClock();
     let answer: (value: string) => void = () => {};
-    const run = (): Promise<string> => new Promise((resolve) => (answer = resolve));
+    const told: HopOptions[] = [];
+    const run = (_: string, options: HopOptions): Promise<string> => {
+      told.push(options);
+      return new Promise((resolve) => (answer = resolve));
+    };
     const chain = new FallbackChain<string, string>([{ name: 'reference', run, budgetMs: 10 }], {
       // Busy for long: the timer is called late, and the answer's message is read right after it.
       clock: {
@@ -259,6 +263,9 @@ describe('a hop that hangs', () => {
     const seen = watch(chain.run('a'));
     await clock.run(10);
     expect(seen.value?.answer).toBe('right');
+    // It may still be read from, as the body of a response is.
+    await clock.run(10);
+    expect(told[0]?.signal.aborted).toBe(false);
   });
 });
 
