@@ -140,8 +140,14 @@ export class DriftMonitor {
     workloadType: string,
     label = '',
   ): MaybePromise<string | undefined> {
+    const watched = getOrMake(this.#watched, optimizationName, () => ({ pooled: new Map(), labels: new Map() }));
     const distances = measureOf(comparer)(originalOutput, optimizedOutput, workloadType);
-    return chain(distances, (each) => this.#record(optimizationName, each, label));
+    return chain(distances, (each) =>
+      // Where the reference was refreshed meanwhile, these are answers of before.
+      this.#watched.get(optimizationName) === watched
+        ? this.#record(optimizationName, watched, each, label)
+        : undefined,
+    );
   }
 
   /** What was usual is learnt anew from the next comparisons: the optimisation, or the reference, is another one now. */
@@ -155,7 +161,8 @@ export class DriftMonitor {
    */
   getEwmaScores(optimizationName: string): Readonly<Record<string, number>> | undefined {
     const watched = this.#watched.get(optimizationName);
-    return watched && Object.fromEntries([...watched.pooled].map(([metric, { chart }]) => [metric, chart.score]));
+    if (watched === undefined || watched.pooled.size === 0) return undefined;
+    return Object.fromEntries([...watched.pooled].map(([metric, { chart }]) => [metric, chart.score]));
   }
 
   getDiagnostics(): DriftDiagnostics {
@@ -166,7 +173,7 @@ export class DriftMonitor {
     return { sampleRate: this.#sampleRate, comparisons: this.#comparisons, alarms: this.#alarms, scores };
   }
 
-  #record(optimizationName: string, distances: Distances, label: string): string | undefined {
+  #record(optimizationName: string, watched: Watched, distances: Distances, label: string): string | undefined {
     this.#comparisons++;
     const entries = Object.entries(distances);
     // Each distance goes into two charts.
@@ -176,7 +183,6 @@ export class DriftMonitor {
       this.#alarms++;
       return `An answer of ${optimizationName}${forInputs(label)} is nowhere near the reference's: ${broken.join(', ')} is not finite.`;
     }
-    const watched = getOrMake(this.#watched, optimizationName, () => ({ pooled: new Map(), labels: new Map() }));
     const known = watched.labels.has(label) || watched.labels.size < MAX_LABELS ? label : OTHERS;
     const { watches, histories } = getOrMake(watched.labels, known, () => ({
       watches: new Map(),

@@ -224,6 +224,18 @@ describe('answers are compared', () => {
     expect(recent()).toEqual({ '1 - cosine': 0.25, max: 0.01 });
   });
 
+  test('but not where the reference was refreshed meanwhile', async () => {
+    const { monitor } = createMonitor();
+    const reasons = [0, 1].map(() =>
+      monitor.recordShadowComparison('webgpu', 0, 0, async () => ({ max: Infinity }), 'encoder'),
+    );
+    expect(await reasons[0]).toContain('not finite');
+    const late = monitor.recordShadowComparison('webgpu', 0, 0, async () => ({ max: Infinity }), 'encoder');
+    monitor.refreshReference('webgpu');
+    expect([await reasons[1], await late].map((each) => each === undefined)).toEqual([false, true]);
+    expect(monitor.getEwmaScores('webgpu')).toBeUndefined();
+  });
+
   test('and where the comparer fails, so does the comparison', async () => {
     const failing = async (): Promise<never> => {
       throw new Error('lost device');
