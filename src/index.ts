@@ -142,6 +142,28 @@ export type { AllChecks, PrivacyControls, SecurityValidatorOptions } from './pri
 export { TenantIsolation } from './privacy/tenant-isolation.ts';
 export { unwrap } from './proxy.ts';
 export type { InferenceProxy, InferenceProxyMembers, InferOptions } from './proxy.ts';
+export { CircuitBreaker, failureKind } from './safety/circuit-breaker.ts';
+export type {
+  CircuitBreakerOptions,
+  CircuitDiagnostics,
+  CircuitStateChange,
+  CircuitTicket,
+  FailureKind,
+} from './safety/circuit-breaker.ts';
+export type { CircuitState, CircuitStateName, SavedCircuit } from './safety/circuit-state.ts';
+export type { DistanceMeasure, Distances, OutputMatcher, PairValidator } from './safety/distance-measure.ts';
+export { DriftMonitor } from './safety/drift-monitor.ts';
+export type { DriftDiagnostics, DriftMonitorOptions, DriftScore } from './safety/drift-monitor.ts';
+export { FallbackChain } from './safety/fallback-chain.ts';
+export type {
+  FallbackCallOptions,
+  FallbackChainOptions,
+  FallbackDiagnostics,
+  FallbackHop,
+  FallbackResult,
+  HopCounts,
+  HopOptions,
+} from './safety/fallback-chain.ts';
 export { GoldenStore } from './safety/golden-store.ts';
 export type {
   Determinism,
@@ -151,6 +173,21 @@ export type {
   GoldenSummary,
   RunReference,
 } from './safety/golden-store.ts';
+export type { HopOutcome, HopRecord } from './safety/hop-record.ts';
+export { HysteresisController } from './safety/hysteresis-controller.ts';
+export type {
+  CanaryVerdict,
+  DisableReason,
+  HysteresisDiagnostics,
+  HysteresisOptions,
+} from './safety/hysteresis-controller.ts';
+export type { SavedWindow, WindowCounts, WindowSize } from './safety/outcome-window.ts';
+export {
+  CircuitOpenError,
+  FallbacksExhaustedError,
+  HopTimeoutError,
+  WrongAnswerError,
+} from './safety/safety-errors.ts';
 export { Tensor, tensor } from './tensor.ts';
 export type { TensorDataMap, TensorLike, TensorType } from './tensor.ts';
 export type { CallEvent, WrapOptions } from './wrap.ts';
