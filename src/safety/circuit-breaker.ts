@@ -16,6 +16,7 @@ import { CircuitOpenError } from './safety-errors.ts';
 /** What an error says of the optimisation. `grave`: enough to open the circuit alone. `ignored`: nothing. */
 export type FailureKind = 'failure' | 'grave' | 'ignored';
 
+/** When a breaker opens, and tries again; each has a default. */
 export interface CircuitBreakerOptions {
   /** So many failures in a row open it. Default 3. Infinity: no number does. */
   readonly maxFailures?: number | undefined;
@@ -42,6 +43,7 @@ export interface CircuitBreakerOptions {
   readonly random?: (() => number) | undefined;
 }
 
+/** A breaker went from one state to another. */
 export interface CircuitStateChange {
   /** The circuit's. */
   readonly name: string;

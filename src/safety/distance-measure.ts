@@ -9,6 +9,7 @@ import type { Portable } from '../portable.ts';
 /** Distances by name, of any unit, larger where the answers agree less. Infinity or NaN: they cannot agree at all. */
 export type Distances = Readonly<Record<string, number>>;
 
+/** How far an answer is from another, by the name of each distance. */
 export type DistanceMeasure = (original: unknown, optimized: unknown, workloadType: string) => MaybePromise<Distances>;
 
 /** Tells whether two answers agree within a tolerance: an adapter does. */

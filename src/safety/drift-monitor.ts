@@ -9,6 +9,7 @@ import type { DistanceMeasure, Distances, OutputMatcher, PairValidator } from '.
 import { DriftChart, WEIGHT } from './drift-chart.ts';
 import { RankHistory } from './rank-history.ts';
 
+/** How many false alarms there may be, and how much is looked at. */
 export interface DriftMonitorOptions {
   /** Share of the calls that are compared, 0 to 1. Default 0.01. */
   readonly sampleRate?: number | undefined;
@@ -43,6 +44,7 @@ export interface DriftScore {
   readonly recent: number;
 }
 
+/** What a drift monitor has seen. */
 export interface DriftDiagnostics {
   readonly sampleRate: number;
   readonly comparisons: number;

@@ -36,18 +36,21 @@ export interface FallbackHop<Call, Answer> {
   discard?(answer: Answer): void;
 }
 
+/** Options of one call of a chain. */
 export interface FallbackCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds from now within which the call must be answered. Default Infinity. */
   readonly deadlineMs?: number | undefined;
 }
 
+/** The answer, and who was asked for it. */
 export interface FallbackResult<Answer> {
   readonly answer: Answer;
   /** What became of each hop that was asked or passed over; the last one answered. */
   readonly hops: readonly HopRecord[];
 }
 
+/** The clock of a chain, and who is told. */
 export interface FallbackChainOptions {
   readonly clock?: Pick<Clock, 'now' | 'after' | 'soon'> | undefined;
 }
@@ -55,6 +58,7 @@ export interface FallbackChainOptions {
 /** How often each outcome came. `abandoned`: the caller left, or its input was refused. */
 export type HopCounts = Readonly<Record<HopOutcome | 'abandoned', number>>;
 
+/** What the hops of a chain came to. */
 export interface FallbackDiagnostics {
   readonly calls: number;
   /** Calls that another hop than the first answered. */

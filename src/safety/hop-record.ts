@@ -1,5 +1,6 @@
 /** @module What became of one hop of a fallback chain in one call. */
 
+/** What came of one hop. */
 export type HopOutcome =
   /** Its answer is the caller's. */
   | 'answered'
@@ -12,6 +13,7 @@ export type HopOutcome =
   /** Its circuit breaker let nothing through. */
   | 'skipped';
 
+/** One hop of one call. */
 export interface HopRecord {
   readonly name: string;
   readonly outcome: HopOutcome;

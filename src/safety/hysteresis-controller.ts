@@ -15,6 +15,7 @@ export interface CanaryVerdict {
  */
 export type DisableReason = 'wrong' | 'worse';
 
+/** How long an optimisation stays as it is; each has a default. */
 export interface HysteresisOptions {
   /** How long it stays off after it was turned off for the first time, and on before it is turned off as worse. Default 60,000. */
   readonly minDwellMs?: number | undefined;

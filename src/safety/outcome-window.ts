@@ -13,6 +13,7 @@ export type SavedWindow =
       readonly slices: readonly { readonly ageMs: number; readonly calls: number; readonly failures: number }[];
     };
 
+/** How many of the latest calls there were, and failed. */
 export interface WindowCounts {
   readonly calls: number;
   readonly failures: number;
