@@ -50,7 +50,7 @@ export interface FallbackResult<Answer> {
   readonly hops: readonly HopRecord[];
 }
 
-/** The clock of a chain, and who is told. */
+/** What a chain is made with. */
 export interface FallbackChainOptions {
   readonly clock?: Pick<Clock, 'now' | 'after' | 'soon'> | undefined;
 }
