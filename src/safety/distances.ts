@@ -79,7 +79,8 @@ export function compareVectors(
   if (one === 0 || other === 0)
     return one === other ? { cosine: 1, lengths: 0 } : { cosine: 0, lengths: one === 0 ? Infinity : 1 };
   return {
-    cosine: Math.min(1, product / Math.sqrt(one) / Math.sqrt(other)),
+    // Exactly 1 for equal vectors: the root of a rounded square is the number itself.
+    cosine: Math.min(1, product / Math.sqrt(one * other)),
     lengths: Math.abs(Math.sqrt(other / one) - 1),
   };
 }

@@ -20,7 +20,7 @@ export interface NumbersLeaf {
   /** Sizes of the dimensions of both, outermost first. */
   readonly dims: readonly number[];
   readonly actualDims: readonly number[];
-  /** Whether they are of an integer type. Numbers in plain arrays are of none. */
+  /** Whether they are of an integer type. Numbers of JavaScript are of none. */
   readonly isInteger: boolean;
 }
 
@@ -76,7 +76,7 @@ export function alignOutputs(expected: unknown, actual: unknown): Alignment {
         actual: others.data,
         dims: numbers.dims,
         actualDims: others.dims,
-        isInteger: /^u?int/.test(numbers.type),
+        isInteger: /^(u?int|bigint)/.test(numbers.type),
       });
       return;
     }

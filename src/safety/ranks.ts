@@ -1,19 +1,58 @@
 /** @module How far two lists of scores put the same things in the same order. What rounding alone could swap counts as equal. */
 
-import { scaleOf, TIE } from './distances.ts';
+import { TIE } from './distances.ts';
+import type { Numbers } from './output-leaves.ts';
+
+/** exp(−745) is the last that is above 0 in a double. */
+const LEAST_LOGIT = 745;
 
 /**
- * The share of the `k` highest by the other scores that are among the `k` highest by the expected ones too, or level with them, 0 to 1.
+ * How far scores may be apart for rounding alone to swap them: relative to the largest absolute value. Not counted are those so far below the
+ * highest one that, as logits, they have no probability: masks are written so, and next to −3e38 all others would be level.
+ */
+export function tieOf(scores: Numbers): number {
+  let highest = -Infinity;
+  for (let i = 0; i < scores.length; i++) {
+    const score = Number(scores[i]);
+    if (score > highest && score !== Infinity) highest = score;
+  }
+  let scale = 0;
+  for (let i = 0; i < scores.length; i++) {
+    const score = Number(scores[i]);
+    if (score >= highest - LEAST_LOGIT && score !== Infinity) scale = Math.max(scale, Math.abs(score));
+  }
+  return TIE * scale;
+}
+
+/**
+ * The share of the `k` highest by the other scores that are among the `k` highest by the expected ones too, or no more than `tie`
+ * below them, 0 to 1.
  *
  * No rounding is taken for a fault: where no score is off by more than d, the k-th highest of the others is not below the k-th highest
- * expected one less d, so what is among the others' highest is expected to be no lower than that less 2d, which is a tie.
+ * expected one less d, so what is among the others' highest is expected to be no lower than that less 2d, and a tie is no
+ * less than that.
  */
-export function topAgreement(expected: readonly number[], actual: readonly number[], k: number): number {
-  const [kth] = topOf(expected, k).slice(-1);
-  const bound = (expected[kth as number] as number) - TIE * scaleOf(expected);
-  const top = topOf(actual, k);
-  // A score that is not finite in the reference says nothing of its place.
-  return top.filter((i) => (expected[i] as number) >= bound || !Number.isFinite(expected[i])).length / top.length;
+export function topAgreement(
+  expected: readonly number[],
+  actual: readonly number[],
+  k: number,
+  tie: number = tieOf(expected),
+): number {
+  const [one, other] = whereFinite(expected, actual);
+  if (one.length === 0) return 1;
+  const bound = (one[topOf(one, k).at(-1) as number] as number) - tie;
+  const top = topOf(other, k);
+  return top.filter((i) => (one[i] as number) >= bound).length / top.length;
+}
+
+/** The scores that are finite in the reference: of the others nothing is known. */
+function whereFinite(
+  expected: readonly number[],
+  actual: readonly number[],
+): readonly [readonly number[], readonly number[]] {
+  if (expected.every(Number.isFinite)) return [expected, actual];
+  const isKept = (_: number, i: number): boolean => Number.isFinite(expected[i]);
+  return [expected.filter(isKept), actual.filter(isKept)];
 }
 
 /** Places of the `k` highest scores, from the highest on, in one pass; NaN comes last. */
@@ -42,8 +81,9 @@ const PAIRED = 512;
  * half agreeing.
  */
 export function kendallTau(expected: readonly number[], actual: readonly number[]): number | undefined {
-  const tie = TIE * scaleOf(expected);
-  const order = byScore(expected);
+  const [one, other] = whereFinite(expected, actual);
+  const tie = tieOf(one);
+  const order = byScore(one);
   const step = Math.max(1, order.length / PAIRED);
   let pairs = 0;
   let sum = 0;
@@ -51,11 +91,10 @@ export function kendallTau(expected: readonly number[], actual: readonly number[
     const high = order[Math.floor(i)] as number;
     for (let j = i + step; j < order.length; j += step) {
       const low = order[Math.floor(j)] as number;
-      const gap = (expected[high] as number) - (expected[low] as number);
-      if (!(gap > tie) || gap === Infinity) continue;
+      if (!((one[high] as number) - (one[low] as number) > tie)) continue;
       pairs++;
       // NaN, of an answer that is none, makes NaN of the whole.
-      sum += Math.sign((actual[high] as number) - (actual[low] as number));
+      sum += Math.sign((other[high] as number) - (other[low] as number));
     }
   }
   return pairs === 0 ? undefined : sum / pairs;
@@ -66,13 +105,15 @@ export function kendallTau(expected: readonly number[], actual: readonly number[
  * techniques", ACM TOIS 20), 0 to 1. What a thing gains is its expected score above the lowest one; undefined where all are level. At
  * each place, a thing that is level with what should be there gains the same, so that no rounding lowers it.
  */
-export function ndcg(expected: readonly number[], actual: readonly number[], k: number): number | undefined {
-  const tie = TIE * scaleOf(expected);
+export function ndcg(scores: readonly number[], others: readonly number[], k: number): number | undefined {
+  const [expected, actual] = whereFinite(scores, others);
+  if (expected.length === 0) return undefined;
+  const tie = tieOf(expected);
   const ideal = byScore(expected);
   const lowest = expected[ideal.at(-1) as number] as number;
   const highest = expected[ideal[0] as number] as number;
   if (!(highest - lowest > tie)) return undefined;
-  if (actual.some((score, i) => Number.isNaN(score) && !Number.isNaN(expected[i]))) return NaN;
+  if (actual.some(Number.isNaN)) return NaN;
   const order = byScore(actual);
   let gained = 0;
   let possible = 0;

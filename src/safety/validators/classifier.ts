@@ -9,7 +9,7 @@ import { createValidator } from '../output-validator.ts';
 import type { OutputValidator, Sample } from '../output-validator.ts';
 import { kindOf, probabilityDistance } from '../probabilities.ts';
 import type { ScoreKind } from '../probabilities.ts';
-import { topAgreement } from '../ranks.ts';
+import { tieOf, topAgreement } from '../ranks.ts';
 import type { ValidationReport } from '../validation-report.ts';
 
 export interface ClassifierValidatorOptions extends EvidenceOptions {
@@ -40,7 +40,7 @@ export function classifierValidator(options: ClassifierValidatorOptions = {}): O
         direction: 'at_least',
         measure: (sample) =>
           worstOf(
-            rowsIn(sample).map(([one, other]) => topAgreement(one, other, k)),
+            rowsIn(sample).map(([one, other, tie]) => topAgreement(one, other, k, tie)),
             'at_least',
           ),
       },
@@ -76,12 +76,18 @@ function highest(scores: readonly number[]): number {
   return place;
 }
 
-/** The scores of each row of classes, those of both answers. */
-function rowsIn({ leaves }: Sample): readonly (readonly [readonly number[], readonly number[]])[] {
+/** The scores of each row of classes, those of both answers, and how far two of them may be apart to be level. */
+function rowsIn({ leaves }: Sample): readonly (readonly [readonly number[], readonly number[], number])[] {
   return leaves.flatMap((leaf: Leaf) => {
-    if (leaf.kind === 'ranking') return [scoresOf(leaf)];
-    return isReal(leaf) && leaf.expected.length === leaf.actual.length ? rowsOf(leaf) : [];
+    const [first, ...rest] = leaf.kind === 'ranking' ? [scoresOf(leaf)] : rowsOfReal(leaf);
+    if (first === undefined) return [];
+    const tie = tieOf(leaf.kind === 'numbers' ? leaf.expected : first[0]);
+    return [first, ...rest].map(([expected, actual]) => [expected, actual, tie] as const);
   });
+}
+
+function rowsOfReal(leaf: Leaf): readonly (readonly [readonly number[], readonly number[]])[] {
+  return isReal(leaf) && leaf.expected.length === leaf.actual.length ? rowsOf(leaf) : [];
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Leaf, NumbersLeaf, TextsLeaf } from '../output-leaves.ts';
 import { createValidator } from '../output-validator.ts';
 import type { Metric, OutputValidator, Sample } from '../output-validator.ts';
 import { probabilityDistance } from '../probabilities.ts';
-import { topAgreement } from '../ranks.ts';
+import { tieOf, topAgreement } from '../ranks.ts';
 import { editDistance, tokenAgreement, tokensOfText } from '../token-distance.ts';
 import type { Tokens } from '../token-distance.ts';
 import type { ValidationReport } from '../validation-report.ts';
@@ -92,9 +92,11 @@ export function generationValidator(
         direction: 'at_most',
         every: true,
         optional: true,
-        measure: (sample) =>
+        measure: ({ leaves }) =>
           worstOf(
-            logitsIn(sample).map(([expected, actual]) => probabilityDistance(expected, actual, 'logits')),
+            logitLeavesIn(leaves)
+              .flatMap(rowsOf)
+              .map(([expected, actual]) => probabilityDistance(expected, actual, 'logits')),
             'at_most',
           ),
       },
@@ -186,24 +188,27 @@ function tokenRows({
   return [split(expected, dims.at(-1) ?? 1), split(actual, actualDims.at(-1) ?? 1)];
 }
 
-/** Logits of the next token at each place, those of both answers. */
-function logitsIn({ leaves }: Sample): readonly (readonly [readonly number[], readonly number[]])[] {
-  return leaves.filter(isReal).filter(isLogits).filter(hasSameCount).flatMap(rowsOf);
+/** Logits of the next token at each place. */
+function logitLeavesIn(leaves: readonly Leaf[]): readonly NumbersLeaf[] {
+  return leaves.filter(isReal).filter((leaf) => isLogits(leaf) && leaf.expected.length === leaf.actual.length);
 }
 
 function isLogits({ name, dims }: NumbersLeaf): boolean {
   return name === 'logits' && dims.length > 1;
 }
 
-function hasSameCount({ expected, actual }: NumbersLeaf): boolean {
-  return expected.length === actual.length;
-}
-
 /** The share of places where the token of the highest logit is the reference's, or level with it; undefined without logits. */
-function chosenTokens(sample: Sample): number | undefined {
-  const rows = logitsIn(sample);
-  if (rows.length === 0) return undefined;
-  return rows.reduce((sum, [expected, actual]) => sum + topAgreement(expected, actual, 1), 0) / rows.length;
+function chosenTokens({ leaves }: Sample): number | undefined {
+  let rows = 0;
+  let agreeing = 0;
+  for (const leaf of logitLeavesIn(leaves)) {
+    const tie = tieOf(leaf.expected);
+    for (const [expected, actual] of rowsOf(leaf)) {
+      rows++;
+      agreeing += topAgreement(expected, actual, 1, tie);
+    }
+  }
+  return rows === 0 ? undefined : agreeing / rows;
 }
 
 function isState(leaf: Leaf): leaf is NumbersLeaf {
