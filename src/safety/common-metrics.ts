@@ -35,7 +35,7 @@ export const nonFinite: Metric = {
 
 /** Numbers that are no whole ones by their type: what a model computes rather than chooses. */
 export function isReal(leaf: Leaf): leaf is NumbersLeaf {
-  return leaf.kind === 'numbers' && !leaf.isInteger;
+  return leaf.kind === 'numbers' && !leaf.isDiscrete;
 }
 
 /** Whether a leaf is no text and no whole numbers, or else equal. */

@@ -240,13 +240,18 @@ function isSameShape(one: readonly number[] | undefined, other: readonly number[
   return one !== undefined && one.length === other?.length && one.every((dim, i) => dim === other[i]);
 }
 
+/** To write out a number of millions of digits takes more than a moment. */
+export function isHuge(value: number | bigint): boolean {
+  return typeof value === 'bigint' && (value < LEAST_WIDE || value > MOST_WIDE);
+}
+
 /** A value in words, whatever it is. */
 export function describe(value: unknown): string {
   switch (typeof value) {
     case 'string':
       return `the text ${JSON.stringify(shorten(value))}`;
     case 'bigint':
-      return `${shorten(String(value))}n`;
+      return isHuge(value) ? 'a bigint of more than 64 bits' : `${value}n`;
     case 'number':
     case 'boolean':
     case 'undefined':

@@ -1,6 +1,6 @@
 /** @module Whether inputs are what a model takes, before it is called. */
 
-import { contentsOf, describe, shorten } from './field-contents.ts';
+import { contentsOf, describe, isHuge, shorten } from './field-contents.ts';
 import { FieldError } from './field-error.ts';
 import { InputSchema } from './input-schema.ts';
 import type { FieldSpec } from './input-schema.ts';
@@ -98,7 +98,7 @@ function errorsOf(name: string, spec: FieldSpec, value: unknown): readonly Field
         'range',
         range,
         out,
-        `expected values ${inWords(spec)}, got ${out.value} at ${out.index}${more}.`,
+        `expected values ${inWords(spec)}, got ${isHuge(out.value) ? 'a bigint of more than 64 bits' : out.value} at ${out.index}${more}.`,
       ),
     );
   }

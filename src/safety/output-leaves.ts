@@ -20,8 +20,8 @@ export interface NumbersLeaf {
   /** Sizes of the dimensions of both, outermost first. */
   readonly dims: readonly number[];
   readonly actualDims: readonly number[];
-  /** Whether they are of an integer type. Numbers of JavaScript are of none. */
-  readonly isInteger: boolean;
+  /** Whether they are whole numbers or booleans by their type. Numbers of JavaScript are not. */
+  readonly isDiscrete: boolean;
 }
 
 /** Texts at one place of both answers: one, or those of a string tensor. */
@@ -76,7 +76,7 @@ export function alignOutputs(expected: unknown, actual: unknown): Alignment {
         actual: others.data,
         dims: numbers.dims,
         actualDims: others.dims,
-        isInteger: /^(u?int|bigint)/.test(numbers.type),
+        isDiscrete: /^(u?int|bigint|bool)/.test(numbers.type),
       });
       return;
     }
@@ -172,12 +172,15 @@ function rankingOf(value: unknown): ReadonlyMap<string | number, number> | undef
   return scores.size === value.length ? scores : undefined;
 }
 
-/** The answer of a zero-shot pipeline: `{ sequence, labels, scores }`, sorted by score. */
-function zeroShotRanking({ labels, scores }: Record<string, unknown>): ReadonlyMap<string, number> | undefined {
+/** The answer of a zero-shot pipeline: `{ sequence, labels, scores }`, sorted by score, and no more (a detector's has boxes). */
+function zeroShotRanking(value: Record<string, unknown>): ReadonlyMap<string, number> | undefined {
+  const { labels, scores } = value;
   if (!Array.isArray(labels) || !Array.isArray(scores) || labels.length !== scores.length) return undefined;
+  if (!Object.keys(value).every((key) => ['sequence', 'labels', 'scores'].includes(key))) return undefined;
   if (!labels.every((each) => typeof each === 'string') || !scores.every((each) => typeof each === 'number'))
     return undefined;
-  return new Map(labels.map((label: string, i) => [label, scores[i] as number]));
+  const ranking = new Map(labels.map((label: string, i) => [label, scores[i] as number]));
+  return ranking.size === labels.length ? ranking : undefined;
 }
 
 function equalDims(one: readonly number[], other: readonly number[]): boolean {

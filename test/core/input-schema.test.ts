@@ -200,6 +200,7 @@ describe('hostile inputs are errors, and never thrown', () => {
     ['memory that is gone', detached],
     ['a view of bytes', new DataView(new ArrayBuffer(8))],
     ['holes only', Array(2 ** 32 - 1)],
+    ['a number of millions of digits', -(10n ** 1_000_000n)],
     ['an object with a length', { length: 1e9, 0: 1n }],
   ])('%s', (_, value) => {
     const { valid, errors } = new InputSchemaValidator({

@@ -228,6 +228,20 @@ test('classifiers: labels with scores are compared by label', () => {
   ).toBe(0);
 });
 
+test('a list of what was detected is no ranking: all of it is compared', () => {
+  const found = (x: number): Portable => ({ labels: ['cat'], scores: [0.9], boxes: [[x, 0, 1, 1]] });
+  const entry = (x: number): Portable => [{ label: 'cat', score: 0.9, box: { xmin: x } }];
+  for (const answer of [found, entry])
+    expect(VALIDATORS.encoder.validate([{ expected: answer(0), actual: answer(0.5) }]).verdict).toBe('failed');
+});
+
+test('classifiers: booleans are decisions, no scores', () => {
+  const answer = (isIt: boolean): Portable => ({ holds: tensor('bool', [isIt, true], [1, 2]) });
+  expect(
+    metric(VALIDATORS.classifier.validate([{ expected: answer(true), actual: answer(false) }]), 'structure').value,
+  ).toBe(0);
+});
+
 test('classifiers: a label beside its scores is right where the scores agree', () => {
   const answer = (label: bigint, scores: readonly number[]): Portable => ({
     label: tensor('int64', [label], [1]),

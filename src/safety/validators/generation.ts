@@ -139,7 +139,7 @@ function isFinishReason(leaf: Leaf): leaf is TextsLeaf {
 function isTokens(leaf: Leaf): leaf is TextsLeaf | NumbersLeaf {
   if (leaf.kind === 'texts') return !isFinishReason(leaf);
   if (leaf.kind !== 'numbers' || leaf.dims.length === 0) return false;
-  return leaf.isInteger || (isPlain(leaf) && isAllWhole(leaf.expected));
+  return leaf.isDiscrete || (isPlain(leaf) && isAllWhole(leaf.expected));
 }
 
 /** The type of numbers of JavaScript is not told: they are tokens where all are whole. */

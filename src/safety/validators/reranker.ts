@@ -94,7 +94,8 @@ function scoresOf(sample: Sample): Scores | undefined {
     const labels = [...ranking.expected.keys()];
     return [[...ranking.expected.values()], labels.map((label) => ranking.actual.get(label) ?? NaN)];
   }
-  const [leaf] = realLeaves(sample);
+  const leaves = realLeaves(sample);
+  const leaf = leaves.find(({ name }) => /^(logits|scores?)$/.test(name)) ?? leaves[0];
   if (leaf === undefined || leaf.expected.length === 0) return undefined;
   return [Array.from(leaf.expected, Number), Array.from(leaf.actual, Number)];
 }
