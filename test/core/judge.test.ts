@@ -40,6 +40,12 @@ test('a metric that holds for every answer fails with one that is out of bounds,
   expect(report(agreement(59, 0, { every: true })).verdict).toBe('passed');
 });
 
+test('the chance of a false alarm is split among the metrics that can have one', () => {
+  const fine = (name: string, every: boolean): Measured => ({ ...agreement(5, 0), name, every });
+  expect(report(agreement(0, 5), fine('a', true), fine('b', true), fine('c', true)).verdict).toBe('failed');
+  expect(report(agreement(0, 5), fine('a', false), fine('b', false), fine('c', false)).verdict).toBe('undecided');
+});
+
 test('NaN is out of bounds either way, and the worst there is', () => {
   for (const direction of ['at_least', 'at_most'] as const) {
     const { verdict, worst, metrics } = report({

@@ -3,12 +3,18 @@ import { expect, test } from 'vitest';
 import { relativeError, ROUNDING, scaleOf } from '../../src/safety/distances.ts';
 import { kendallTau, ndcg, tieOf, topAgreement } from '../../src/safety/ranks.ts';
 
-/** Scores, and the same with as much rounding as there may be, in the directions that are worst for what is drawn. */
+/** Scores of which many are nearly level, and the same with as much rounding as there may be. */
 const rounded = fc
-  .array(fc.tuple(fc.integer({ min: -4000, max: 4000 }), fc.double({ min: -1, max: 1, noNaN: true })), { minLength: 1 })
+  .array(
+    fc.tuple(
+      fc.oneof(fc.integer({ min: 0, max: 200 }), fc.integer({ min: 0, max: 20_000 })),
+      fc.oneof(fc.constantFrom(-1, 1), fc.double({ min: -1, max: 1, noNaN: true })),
+    ),
+    { minLength: 1 },
+  )
   .map((rows) => {
-    // Steps of a fortieth of the largest rounding, so that many are level.
-    const expected = rows.map(([score]) => score * (ROUNDING / 40));
+    // Steps of a fiftieth of the largest rounding.
+    const expected = rows.map(([steps]) => 1 - steps * (ROUNDING / 50));
     const scale = scaleOf(expected);
     return { expected, actual: rows.map(([, part], i) => (expected[i] as number) + part * 0.999 * ROUNDING * scale) };
   });

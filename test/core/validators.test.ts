@@ -228,6 +228,24 @@ test('classifiers: labels with scores are compared by label', () => {
   ).toBe(0);
 });
 
+test('numbers in a tensor are not those in an array, and one number is not a list of one', () => {
+  const numbers = [1, 2];
+  const shapes: readonly Portable[] = [
+    tensor('float32', numbers),
+    Float32Array.from(numbers),
+    numbers,
+    1,
+    '1',
+    [[1, 2]],
+  ];
+  for (const [i, expected] of shapes.entries()) {
+    for (const [j, actual] of shapes.entries()) {
+      const { value } = metric(VALIDATORS.encoder.validate([{ expected, actual }]), 'structure');
+      expect([i, j, value]).toEqual([i, j, i === j ? 1 : 0]);
+    }
+  }
+});
+
 test('a list of what was detected is no ranking: all of it is compared', () => {
   const found = (x: number): Portable => ({ labels: ['cat'], scores: [0.9], boxes: [[x, 0, 1, 1]] });
   const entry = (x: number): Portable => [{ label: 'cat', score: 0.9, box: { xmin: x } }];
@@ -265,6 +283,21 @@ test('rerankers: the order counts, not the scores', () => {
   const gained = 2 + 3 / Math.log2(3) + 1 / 2;
   const possible = 3 + 2 / Math.log2(3) + 1 / 2;
   expect(metric(compare([3, 2, 1, 0], [2, 3, 1, 0]), 'ndcg').value).toBeCloseTo(gained / possible, 12);
+});
+
+test('rerankers: how far scores are off is relative to all scores there are', () => {
+  const compare = (scale: number, error: number) => {
+    const answer = (one: number, other: number): Portable => [one * scale, other * scale];
+    const pairs = [
+      { expected: answer(1, 0.9), actual: answer(1, 0.9) },
+      { expected: answer(0.01, 0), actual: answer(0.01 + error, 0) },
+    ];
+    return metric(VALIDATORS.reranker.validate(pairs), 'score_error');
+  };
+  for (const scale of [1e-6, 1, 1e6]) {
+    expect(compare(scale, 0.05)).toMatchObject({ verdict: 'undecided', value: expect.closeTo(0.05, 9) as number });
+    expect(compare(scale, 0.2).verdict).toBe('failed');
+  }
 });
 
 test('rerankers: candidates listed by number are the same in any order, and none may be missing', () => {
