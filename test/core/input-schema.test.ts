@@ -167,6 +167,12 @@ test.each<[string, FieldSpecInit, unknown, readonly string[]]>([
   expect(words).toEqual(expected);
 });
 
+test('dims that are not those of the data are a shape that cannot be', () => {
+  const lying = { type: 'int64', dims: [3], data: BigInt64Array.of(1n) };
+  expect(problems({ shape: [-1] }, lying)).toEqual(['expected the shape [-1], got dims [3] with 1 elements.']);
+  expect(problems({}, lying)).toEqual(['expected any shape, got dims [3] with 1 elements.']);
+});
+
 describe('hostile inputs are errors, and never thrown', () => {
   const revoked = () => {
     const { proxy, revoke } = Proxy.revocable({}, {});
