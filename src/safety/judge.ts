@@ -40,9 +40,9 @@ export interface Measured extends MetricBound {
 }
 
 /** @throws ConfigError naming the option. */
-export function evidenceOf(options: EvidenceOptions, share = 0.95): Evidence {
+export function evidenceOf(options: EvidenceOptions): Evidence {
   const evidence = {
-    share: options.share ?? share,
+    share: options.share ?? 0.95,
     confidence: options.confidence ?? 0.95,
     falseAlarmRate: options.falseAlarmRate ?? 1e-6,
   };
@@ -51,13 +51,19 @@ export function evidenceOf(options: EvidenceOptions, share = 0.95): Evidence {
   return evidence;
 }
 
-/** Puts measurements of the same pairs together. `labels` are those of the pairs. Nothing is passed without a metric. */
+/**
+ * Puts measurements of the same pairs together; for validators that wait for what they measure. `labels` are those of the pairs. Nothing is passed
+ * without a metric.
+ *
+ * @throws ConfigError naming an option that is out of range
+ */
 export function judge(
   workloadType: string,
   labels: readonly (string | undefined)[],
   measured: readonly Measured[],
-  evidence: Evidence,
+  options: EvidenceOptions = {},
 ): ValidationReport {
+  const evidence = evidenceOf(options);
   const counted = measured.filter(
     ({ optional, values }) => optional !== true || values.some((value) => value !== undefined),
   );

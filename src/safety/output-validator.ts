@@ -3,7 +3,7 @@
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import { evidenceOf, judge } from './judge.ts';
-import type { Evidence, MetricBound } from './judge.ts';
+import type { EvidenceOptions, MetricBound } from './judge.ts';
 import { alignOutputs } from './output-leaves.ts';
 import type { Alignment } from './output-leaves.ts';
 import type { ValidationReport } from './validation-report.ts';
@@ -37,12 +37,13 @@ export interface Metric extends MetricBound {
   measure(sample: Sample, samples: readonly Sample[]): number | undefined;
 }
 
-/** @returns a validator whose reports have these metrics */
+/** @returns a validator whose reports have these metrics @throws ConfigError naming an option that is out of range */
 export function createValidator(
   workloadType: string,
   metrics: readonly Metric[],
-  evidence: Evidence = evidenceOf({}),
+  options: EvidenceOptions = {},
 ): OutputValidator<ValidationReport> {
+  const evidence = evidenceOf(options);
   return {
     isAsync: false,
     validate(pairs) {

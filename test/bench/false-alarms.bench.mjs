@@ -9,7 +9,7 @@ const { outputFiles } = await build({
   stdin: {
     contents: `
       export { ValidatorRegistry } from ${path('src/safety/validator-registry.ts')};
-      export { evidenceOf, judge } from ${path('src/safety/judge.ts')};
+      export { judge } from ${path('src/safety/judge.ts')};
       export { createRandom } from ${path('test/helpers/cache-traces.ts')};
       export { healthyPairs } from ${path('test/helpers/healthy-outputs.ts')};`,
     resolveDir: fileURLToPath(new URL('.', import.meta.url)),
@@ -18,7 +18,7 @@ const { outputFiles } = await build({
   write: false,
   format: 'esm',
 });
-const { ValidatorRegistry, evidenceOf, judge, createRandom, healthyPairs } = await import(
+const { ValidatorRegistry, judge, createRandom, healthyPairs } = await import(
   `data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`
 );
 
@@ -53,7 +53,7 @@ function verdictsOf(share) {
   const labels = Array(SAMPLES).fill(undefined);
   return Array.from({ length: SAMPLES + 1 }, (_, within) => {
     const values = labels.map((_label, i) => (i < within ? 1 : 0));
-    return judge('x', labels, [{ name: 'x', bound: 1, direction: 'at_least', values }], evidenceOf({ share })).verdict;
+    return judge('x', labels, [{ name: 'x', bound: 1, direction: 'at_least', values }], { share }).verdict;
   });
 }
 

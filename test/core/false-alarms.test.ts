@@ -1,7 +1,7 @@
 /** How often a right backend is taken for a wrong one. A million comparisons of each are in test/bench/false-alarms.bench.mjs. */
 
 import { expect, test } from 'vitest';
-import { evidenceOf, judge } from '../../src/safety/judge.ts';
+import { judge } from '../../src/safety/judge.ts';
 import { ValidatorRegistry } from '../../src/safety/validator-registry.ts';
 import { createRandom } from '../helpers/cache-traces.ts';
 import { healthyPairs } from '../helpers/healthy-outputs.ts';
@@ -25,11 +25,11 @@ function binomial(n: number, share: number): readonly number[] {
 }
 
 function chanceOf(verdict: string, samples: number, share: number, required: number): number {
-  const evidence = evidenceOf({ share: required });
+  const options = { share: required };
   return binomial(samples, share).reduce((sum, chance, within) => {
     const values = Array.from({ length: samples }, (_, i) => (i < within ? 1 : 0));
     const labels = Array.from({ length: samples }, () => undefined);
-    const report = judge('x', labels, [{ name: 'x', bound: 1, direction: 'at_least', values }], evidence);
+    const report = judge('x', labels, [{ name: 'x', bound: 1, direction: 'at_least', values }], options);
     return report.verdict === verdict ? sum + chance : sum;
   }, 0);
 }

@@ -6,11 +6,9 @@ import type { Measured } from '../../src/safety/judge.ts';
 import type { ValidationReport } from '../../src/safety/validation-report.ts';
 import { createRandom } from '../helpers/cache-traces.ts';
 
-const EVIDENCE = evidenceOf({});
-
 function report(...measured: readonly Measured[]): ValidationReport {
   const count = Math.max(0, ...measured.map(({ values }) => values.length));
-  return judge('custom', Array<undefined>(count).fill(undefined), measured, EVIDENCE);
+  return judge('custom', Array<undefined>(count).fill(undefined), measured);
 }
 
 function agreement(good: number, bad: number, rest: Partial<Measured> = {}): Measured {
@@ -75,7 +73,6 @@ test('a report says what was measured, of how many samples, and what is missing'
     'custom',
     ['1x8', '1x16', '1x32'],
     [{ name: 'cosine', bound: 0.99, direction: 'at_least', every: true, values: [1, 0.5, 0.995] }],
-    EVIDENCE,
   );
   expect(metrics).toEqual([
     {

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
+import { judge } from '../../src/safety/judge.ts';
 import type { OutputPair, OutputValidator } from '../../src/safety/output-validator.ts';
 import { createValidator } from '../../src/safety/output-validator.ts';
 import type { ValidationReport } from '../../src/safety/validation-report.ts';
@@ -86,6 +87,22 @@ test('a validator can be made of metrics of one’s own', () => {
     verdict: 'failed',
     worst: { metric: 'same_sum', value: 1 },
   });
+});
+
+test('a validator may wait for what it measures', async () => {
+  const registry = new ValidatorRegistry();
+  registry.register('judged', {
+    async validate(pairs) {
+      const values = await Promise.all(pairs.map(async ({ expected, actual }) => (expected === actual ? 1 : 0)));
+      const labels = pairs.map(({ label }) => label);
+      return judge('judged', labels, [{ name: 'same', bound: 1, direction: 'at_least', every: true, values }]);
+    },
+  });
+  expect(registry.isAsync('judged')).toBe(true);
+  const pairs = (actual: string): readonly OutputPair[] =>
+    Array.from({ length: 60 }, () => ({ expected: 'a', actual }));
+  expect(await registry.validate('judged', pairs('a'))).toMatchObject({ verdict: 'passed', samples: 60 });
+  expect(await registry.validate('judged', pairs('b'))).toMatchObject({ verdict: 'failed' });
 });
 
 describe('alerts', () => {

@@ -1,7 +1,6 @@
 /** @module Classifiers: which classes come first, and how likely. */
 
 import { isEqualIfDiscrete, isReal, nonFinite, rowsOf, structure, worstOf } from '../common-metrics.ts';
-import { evidenceOf } from '../judge.ts';
 import type { EvidenceOptions } from '../judge.ts';
 import { count, limit } from '../limits.ts';
 import type { Leaf, RankingLeaf } from '../output-leaves.ts';
@@ -56,7 +55,7 @@ export function classifierValidator(options: ClassifierValidatorOptions = {}): O
           ),
       },
     ],
-    evidenceOf(options),
+    options,
   );
 }
 

@@ -2,7 +2,6 @@
 
 import { nonFinite, realLeaves, rowsOf, structure, worstOf } from '../common-metrics.ts';
 import { compareVectors, TIE } from '../distances.ts';
-import { evidenceOf } from '../judge.ts';
 import type { EvidenceOptions } from '../judge.ts';
 import { count, limit } from '../limits.ts';
 import { createValidator } from '../output-validator.ts';
@@ -59,7 +58,7 @@ export function embeddingValidator(options: EmbeddingValidatorOptions = {}): Out
         measure: (sample, samples) => rankAgreement(sample, samples, neighbours),
       },
     ],
-    evidenceOf(options),
+    options,
   );
 }
 

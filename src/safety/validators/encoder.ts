@@ -2,7 +2,6 @@
 
 import { nonFinite, structure } from '../common-metrics.ts';
 import { relativeError } from '../distances.ts';
-import { evidenceOf } from '../judge.ts';
 import type { EvidenceOptions } from '../judge.ts';
 import { limit } from '../limits.ts';
 import { createValidator } from '../output-validator.ts';
@@ -32,7 +31,7 @@ export function encoderValidator(options: EncoderValidatorOptions = {}): OutputV
         measure: relativeErrorOf,
       },
     ],
-    evidenceOf(options),
+    options,
   );
 }
 

@@ -6,7 +6,6 @@
 
 import { isEqual, isReal, nonFinite, rowsOf, structure, worstOf } from '../common-metrics.ts';
 import { relativeError } from '../distances.ts';
-import { evidenceOf } from '../judge.ts';
 import type { EvidenceOptions } from '../judge.ts';
 import { limit } from '../limits.ts';
 import type { Leaf, NumbersLeaf, TextsLeaf } from '../output-leaves.ts';
@@ -117,7 +116,7 @@ export function generationValidator(
               ),
       },
     ],
-    evidenceOf(options, 0.9),
+    { ...options, share: options.share ?? 0.9 },
   );
 }
 

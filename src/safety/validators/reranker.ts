@@ -2,7 +2,6 @@
 
 import { isEqualIfDiscrete, nonFinite, realLeaves, structure } from '../common-metrics.ts';
 import { scaleOf } from '../distances.ts';
-import { evidenceOf } from '../judge.ts';
 import type { EvidenceOptions } from '../judge.ts';
 import { count, limit } from '../limits.ts';
 import { createValidator } from '../output-validator.ts';
@@ -74,7 +73,7 @@ export function rerankerValidator(options: RerankerValidatorOptions = {}): Outpu
         },
       },
     ],
-    evidenceOf(options),
+    options,
   );
 }
 
