@@ -132,7 +132,7 @@ function numbersOf(value: unknown): TypedNumbers | undefined {
   if (typeof value === 'number' || typeof value === 'bigint') return { type: typeof value, data: [value], dims: [] };
   if (typeof value !== 'object' || value === null) return undefined;
   if (isTensorLike(value)) {
-    if (value.type === 'string') return undefined;
+    if (value.type === 'string' || !hasFittingDims(value)) return undefined;
     const data = value.type === 'float16' ? float16Values(value.data) : value.data;
     return { type: value.type, data: data as Numbers, dims: value.dims };
   }
@@ -151,7 +151,16 @@ function numbersOf(value: unknown): TypedNumbers | undefined {
 
 function textsOf(value: unknown): readonly string[] | undefined {
   if (typeof value === 'string') return [value];
-  return isTensorLike(value) && value.type === 'string' ? (value as TensorLike<'string'>).data : undefined;
+  if (!isTensorLike(value) || value.type !== 'string' || !hasFittingDims(value)) return undefined;
+  return (value as TensorLike<'string'>).data;
+}
+
+/** Whether dims are sizes, and those of the data: rows are cut by them. */
+function hasFittingDims({ dims, data }: TensorLike): boolean {
+  return (
+    dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0) &&
+    dims.reduce((product, dim) => product * dim, 1) === data.length
+  );
 }
 
 const LABELS = ['label', 'corpus_id', 'token', 'index'] as const;

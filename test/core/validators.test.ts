@@ -415,7 +415,24 @@ test('numbers beside texts are compared only where the texts agree', () => {
   const diverged = compare(answer('a b', [1, 2.5]), answer('a c d', [1, 9, 3]));
   expect(diverged.metrics.map(({ name }) => name)).not.toContain('state_error');
   expect(metric(diverged, 'structure').value).toBe(1);
+  // A token that was not to be chosen there.
+  const suppressed = compare(answer('a b', [1, 2.5]), answer('a c', [1, -Infinity]));
+  expect(suppressed.metrics.every(({ every, within, samples }) => !every || within === samples)).toBe(true);
+  expect(compare(answer('a b', [1, 2.5]), answer('a b', [1, NaN])).verdict).toBe('failed');
 });
+
+test.each([[[-2]], [[0.5]], [[4]], [['x']]])(
+  'dims that are not those of the data, %j, are a difference, and harm nobody',
+  (dims) => {
+    const lying = { type: 'float32', dims, data: Float32Array.of(1, 2) } as unknown as Portable;
+    for (const workload of WORKLOADS) {
+      const compare = (expected: Portable, actual: Portable) =>
+        metric(VALIDATORS[workload].validate([{ expected, actual }]), 'structure').value;
+      expect([compare(lying, tensor('float32', [1, 2])), compare(tensor('float32', [1, 2]), lying)]).toEqual([0, 0]);
+      expect(compare(lying, lying)).toBe(1);
+    }
+  },
+);
 
 test('encoders: half floats and 64-bit integers are compared as what they stand for', () => {
   const error = (expected: Portable, actual: Portable) =>

@@ -4,7 +4,7 @@
  * of texts that agree.
  */
 
-import { isEqual, isReal, nonFinite, rowsOf, structure, worstOf } from '../common-metrics.ts';
+import { isEqual, isReal, nonFinite, realLeaves, rowsOf, structure, worstOf } from '../common-metrics.ts';
 import { relativeError } from '../distances.ts';
 import type { EvidenceOptions } from '../judge.ts';
 import { limit } from '../limits.ts';
@@ -48,7 +48,11 @@ export function generationValidator(
     workloadType,
     [
       { ...structure, measure: structureOf },
-      nonFinite,
+      // What a model scores after another text is another thing: a token that it must not give there has −Infinity.
+      {
+        ...nonFinite,
+        measure: (sample, samples) => (isDiverged(sample) ? undefined : nonFinite.measure(sample, samples)),
+      },
       {
         name: 'token_agreement',
         bound: limit('minTokenAgreement', options.minTokenAgreement ?? 0.9, 1),
@@ -91,9 +95,9 @@ export function generationValidator(
         direction: 'at_most',
         every: true,
         optional: true,
-        measure: ({ leaves }) =>
+        measure: (sample) =>
           worstOf(
-            logitLeavesIn(leaves)
+            logitLeavesIn(sample)
               .flatMap(rowsOf)
               .map(([expected, actual]) => probabilityDistance(expected, actual, 'logits')),
             'at_most',
@@ -187,9 +191,9 @@ function tokenRows({
   return [split(expected, dims.at(-1) ?? 1), split(actual, actualDims.at(-1) ?? 1)];
 }
 
-/** Logits of the next token at each place. */
-function logitLeavesIn(leaves: readonly Leaf[]): readonly NumbersLeaf[] {
-  return leaves.filter(isReal).filter((leaf) => isLogits(leaf) && leaf.expected.length === leaf.actual.length);
+/** Logits of the next token at each place, where what came before is the same. */
+function logitLeavesIn(sample: Sample): readonly NumbersLeaf[] {
+  return isDiverged(sample) ? [] : realLeaves(sample).filter(isLogits);
 }
 
 function isLogits({ name, dims }: NumbersLeaf): boolean {
@@ -197,10 +201,10 @@ function isLogits({ name, dims }: NumbersLeaf): boolean {
 }
 
 /** The share of places where the token of the highest logit is the reference's, or level with it; undefined without logits. */
-function chosenTokens({ leaves }: Sample): number | undefined {
+function chosenTokens(sample: Sample): number | undefined {
   let rows = 0;
   let agreeing = 0;
-  for (const leaf of logitLeavesIn(leaves)) {
+  for (const leaf of logitLeavesIn(sample)) {
     const tie = tieOf(leaf.expected);
     for (const [expected, actual] of rowsOf(leaf)) {
       rows++;
