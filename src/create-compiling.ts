@@ -4,13 +4,13 @@ import { createRedactor } from './persistence/create-audit-log.ts';
 import { candidatesFor } from './compilation/candidates.ts';
 import { CompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
 import { ModelCompiler } from './compilation/model-compiler.ts';
-import { valuesMatch } from './adapters/compare.ts';
 import type { InferenceConfig } from './config.ts';
 import type { HostedModel } from './host/hosted-model.ts';
 import type { LoadOptions } from './load.ts';
 import type { Backend, Platform } from './platform.ts';
 import type { AuditEvent } from './privacy/audit-logger.ts';
 import { GoldenStore } from './safety/golden-store.ts';
+import { encoderValidator } from './safety/validators/encoder.ts';
 
 export interface CompilingOptions {
   readonly platform: Platform;
@@ -26,13 +26,15 @@ export async function createCompiling({
 }: CompilingOptions): Promise<(model: HostedModel, frameworkOptions: LoadOptions['frameworkOptions']) => void> {
   const { tolerance, warmupRequests } = config.compilation;
   const { memory } = platform;
+  // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
+  const validator = encoderValidator({ tolerance });
   const compiler = new ModelCompiler({
     clock: platform.clock,
     goldens: new GoldenStore({ redactor: await createRedactor(config) }),
-    differs: ({ output }, answer) =>
-      valuesMatch(output, answer, tolerance)
-        ? undefined
-        : `its answers differ from the reference's by more than ${tolerance} of the largest value`,
+    differs({ output }, answer) {
+      const report = validator.validate([{ expected: output, actual: answer }]);
+      return report.verdict === 'failed' ? report.message : undefined;
+    },
     warmupRequests,
     sampleRate: config.safety.sampleRate,
     monitor: new CompileSafetyMonitor({ availableMemoryMb: memory && (() => memory().availableBytes / 1e6) }),

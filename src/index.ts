@@ -188,6 +188,31 @@ export {
   HopTimeoutError,
   WrongAnswerError,
 } from './safety/safety-errors.ts';
+export { FieldError } from './safety/field-error.ts';
+export type { FieldProblem, OutOfRange } from './safety/field-error.ts';
+export { FieldSpec, inferSchema, InputSchema } from './safety/input-schema.ts';
+export type { FieldSpecInit } from './safety/input-schema.ts';
+export { InputSchemaValidator } from './safety/input-schema-validator.ts';
+export type { InputValidation } from './safety/input-schema-validator.ts';
+export { judge } from './safety/judge.ts';
+export type { EvidenceOptions, Measured, MetricBound } from './safety/judge.ts';
+export type { Alignment, Difference, Leaf, NumbersLeaf, RankingLeaf, TextsLeaf } from './safety/output-leaves.ts';
+export { createValidator } from './safety/output-validator.ts';
+export type { Metric, OutputPair, OutputValidator, Sample } from './safety/output-validator.ts';
+export type { MetricReport, ValidationReport, ValidationVerdict, WorstSample } from './safety/validation-report.ts';
+export { ValidatorRegistry } from './safety/validator-registry.ts';
+export { classifierValidator } from './safety/validators/classifier.ts';
+export type { ClassifierValidatorOptions } from './safety/validators/classifier.ts';
+export { embeddingValidator } from './safety/validators/embedding.ts';
+export type { EmbeddingValidatorOptions } from './safety/validators/embedding.ts';
+export { encoderValidator } from './safety/validators/encoder.ts';
+export type { EncoderValidatorOptions } from './safety/validators/encoder.ts';
+export { generationValidator, llmValidator } from './safety/validators/generation.ts';
+export type { GenerationValidatorOptions } from './safety/validators/generation.ts';
+export { workloadOf } from './safety/workload.ts';
+export type { WorkloadType } from './safety/workload.ts';
+export { rerankerValidator } from './safety/validators/reranker.ts';
+export type { RerankerValidatorOptions } from './safety/validators/reranker.ts';
 export { Tensor, tensor } from './tensor.ts';
 export type { TensorDataMap, TensorLike, TensorType } from './tensor.ts';
 export type { CallEvent, WrapOptions } from './wrap.ts';

@@ -5,6 +5,7 @@ import { FieldError } from './field-error.ts';
 import { InputSchema } from './input-schema.ts';
 import type { FieldSpec } from './input-schema.ts';
 
+/** What is wrong with inputs: all of it. */
 export interface InputValidation {
   readonly valid: boolean;
   /** All there are, in the order of the schema's fields. */

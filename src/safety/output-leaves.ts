@@ -42,6 +42,7 @@ export interface RankingLeaf {
   readonly actual: ReadonlyMap<string | number, number>;
 }
 
+/** Two parts that stand at the same place: numbers, texts or a ranking. */
 export type Leaf = NumbersLeaf | TextsLeaf | RankingLeaf;
 
 /** A place where the answers are not built alike. */
@@ -51,6 +52,7 @@ export interface Difference {
   readonly isSize: boolean;
 }
 
+/** Two answers, part beside part. */
 export interface Alignment {
   readonly leaves: readonly Leaf[];
   readonly differences: readonly Difference[];

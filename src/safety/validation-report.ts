@@ -44,6 +44,7 @@ export interface MetricReport {
   readonly worst: WorstSample | undefined;
 }
 
+/** What a validator found, by what evidence. */
 export interface ValidationReport {
   /** Such as 'embedding'. */
   readonly workloadType: string;

@@ -11,6 +11,7 @@ import type { ScoreKind } from '../probabilities.ts';
 import { tieOf, topAgreement } from '../ranks.ts';
 import type { ValidationReport } from '../validation-report.ts';
 
+/** Bounds of the validator of classifiers; each has a default. */
 export interface ClassifierValidatorOptions extends EvidenceOptions {
   /** How many of the highest classes are compared. Default 1. */
   readonly k?: number | undefined;

@@ -8,6 +8,7 @@ import { createValidator } from '../output-validator.ts';
 import type { Metric, OutputValidator, Sample } from '../output-validator.ts';
 import type { ValidationReport } from '../validation-report.ts';
 
+/** Bounds of the validator of embeddings; each has a default. */
 export interface EmbeddingValidatorOptions extends EvidenceOptions {
   /**
    * Smallest cosine between a vector and the reference's. Default 0.99: the similarity to any other vector then moves by 0.141 at

@@ -8,6 +8,7 @@ import { createValidator } from '../output-validator.ts';
 import type { OutputValidator, Sample } from '../output-validator.ts';
 import type { ValidationReport } from '../validation-report.ts';
 
+/** Bounds of the validator of encoders; each has a default. */
 export interface EncoderValidatorOptions extends EvidenceOptions {
   /**
    * How far each number may be off, relative to the largest absolute value that the reference has at that place. Default 1e-3: the

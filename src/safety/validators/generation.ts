@@ -17,6 +17,7 @@ import { editDistance, tokenAgreement, tokensOfText } from '../token-distance.ts
 import type { Tokens } from '../token-distance.ts';
 import type { ValidationReport } from '../validation-report.ts';
 
+/** Bounds of the validators of generated texts; each has a default. */
 export interface GenerationValidatorOptions extends EvidenceOptions {
   /** The share of answers that must be within the bounds on tokens, lengths and reasons. Default 0.9, which 29 samples can show. */
   readonly share?: number | undefined;

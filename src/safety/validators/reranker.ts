@@ -9,6 +9,7 @@ import type { OutputValidator, Sample } from '../output-validator.ts';
 import { kendallTau, ndcg } from '../ranks.ts';
 import type { ValidationReport } from '../validation-report.ts';
 
+/** Bounds of the validator of rerankers; each has a default. */
 export interface RerankerValidatorOptions extends EvidenceOptions {
   /** Smallest Kendall's tau between the orders, 0 to 1. Default 0.9: of 20 pairs, 19 in the same order. */
   readonly minTau?: number | undefined;
