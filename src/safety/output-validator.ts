@@ -37,7 +37,10 @@ export interface Metric extends MetricBound {
   measure(sample: Sample, samples: readonly Sample[]): number | undefined;
 }
 
-/** @returns a validator whose reports have these metrics @throws ConfigError naming an option that is out of range */
+/**
+ * A validator whose reports have these metrics: each says how far an answer is from the one expected, and is held against its bound.
+ * @throws ConfigError naming an option that is out of range
+ */
 export function createValidator(
   workloadType: string,
   metrics: readonly Metric[],

@@ -26,7 +26,7 @@ export interface ClassifierValidatorOptions extends EvidenceOptions {
   readonly scores?: ScoreKind | undefined;
 }
 
-/** @throws ConfigError naming an option that is out of range. */
+/** For answers that are scores of classes. @throws ConfigError naming an option that is out of range. */
 export function classifierValidator(options: ClassifierValidatorOptions = {}): OutputValidator<ValidationReport> {
   const k = count('k', options.k ?? 1);
   return createValidator(

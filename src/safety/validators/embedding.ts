@@ -29,7 +29,7 @@ export interface EmbeddingValidatorOptions extends EvidenceOptions {
 /** Most vectors that each one is ranked against. */
 const RANKED = 256;
 
-/** @throws ConfigError naming an option that is out of range. */
+/** For answers that are vectors, which are compared by their angle. @throws ConfigError naming an option that is out of range. */
 export function embeddingValidator(options: EmbeddingValidatorOptions = {}): OutputValidator<ValidationReport> {
   const minCosine = limit('minCosine', options.minCosine ?? 0.99, 1);
   const neighbours = count('neighbours', options.neighbours ?? 10);

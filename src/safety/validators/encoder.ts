@@ -17,7 +17,7 @@ export interface EncoderValidatorOptions extends EvidenceOptions {
   readonly tolerance?: number | undefined;
 }
 
-/** @throws ConfigError naming an option that is out of range. */
+/** For answers that are numbers to be had exactly, but for rounding. @throws ConfigError naming an option that is out of range. */
 export function encoderValidator(options: EncoderValidatorOptions = {}): OutputValidator<ValidationReport> {
   return createValidator(
     'encoder',

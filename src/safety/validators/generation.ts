@@ -33,7 +33,7 @@ export interface GenerationValidatorOptions extends EvidenceOptions {
   readonly maxStateError?: number | undefined;
 }
 
-/** @throws ConfigError naming an option that is out of range. */
+/** For answers that are texts or tokens. @throws ConfigError naming an option that is out of range. */
 export function generationValidator(
   options: GenerationValidatorOptions = {},
   workloadType: 'generation' | 'llm' = 'generation',
