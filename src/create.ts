@@ -179,6 +179,14 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   };
   const close = (): Promise<void> => (closing ??= closeAll());
 
+  let compiling: Promise<(model: HostedModel, options: LoadOptions['frameworkOptions']) => void> | undefined;
+  const compile = async (model: HostedModel, frameworkOptions: LoadOptions['frameworkOptions']): Promise<void> => {
+    compiling ??= import('./create-compiling.ts').then(({ createCompiling }) =>
+      createCompiling({ platform, config, audit }),
+    );
+    (await compiling)(model, frameworkOptions);
+  };
+
   return {
     config,
     cache,
@@ -191,11 +199,14 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
       // A chunk of its own for bundlers: who only wraps models does not pay for opening them.
       const [{ loadModel, hostedAdapter }] = await Promise.all([import('./load.ts'), ready()]);
       const hosted = await loadModel(platform, source, loadOptions);
-      return wrapper.wrap(hosted, {
+      const proxy = wrapper.wrap(hosted, {
         adapter: hostedAdapter,
         identity: hosted.answerIdentity,
-        config: modelConfig,
+        config: consentTo(modelConfig, loadOptions.backend),
       });
+      if (optimizer.explain(proxy.modelId)?.steps.compilation.on === true && loadsReference(loadOptions.backend))
+        platform.waitUntil(compile(hosted, loadOptions.frameworkOptions));
+      return proxy;
     },
     getBatchStats: (modelId) => batched?.getStats(modelId),
     registerAdapter: (adapter) => adapters.register(adapter),
@@ -209,6 +220,17 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Who asks for 'auto' wants the fastest way that gives the same answers: level 3 for that model. */
+function consentTo(config: InferenceConfig, backend: LoadOptions['backend']): InferenceConfig {
+  if (backend !== 'auto' || config.maxLevel >= 3) return config;
+  return InferenceConfig.resolve({ options: { maxLevel: 3 }, file: { ...config } });
+}
+
+/** A backend that is named is the caller's choice. */
+function loadsReference(backend: LoadOptions['backend']): boolean {
+  return backend === undefined || backend === 'auto';
 }
 
 function resolveConfig(platform: Platform, given: EpochlyOptions['config']): InferenceConfig {

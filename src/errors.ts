@@ -5,10 +5,13 @@ const MARK = Symbol.for('epochly.error');
 /** Stable codes of the errors, for `switch` statements and logs. */
 export type ErrorCode =
   | 'BACKEND_UNAVAILABLE'
+  | 'CIRCUIT_OPEN'
   | 'CLOSED'
   | 'CODEC'
   | 'CONFIG'
   | 'DEADLINE_EXCEEDED'
+  | 'FALLBACKS_EXHAUSTED'
+  | 'HOP_TIMEOUT'
   | 'HOST_FAILED'
   | 'IDENTITY_MISMATCH'
   | 'INFERENCE'
@@ -23,7 +26,8 @@ export type ErrorCode =
   | 'STORE_TIMEOUT'
   | 'STORE_UNAVAILABLE'
   | 'UNSUPPORTED_MODEL'
-  | 'UNSUPPORTED_OPERATION';
+  | 'UNSUPPORTED_OPERATION'
+  | 'WRONG_ANSWER';
 
 export interface EpochlyErrorOptions {
   readonly cause?: unknown;

@@ -53,6 +53,23 @@ export { StoreError, StoreFullError, StoreTimeoutError, StoreUnavailableError } 
 export { RequestPriority } from './call.ts';
 export type { AnswerSource, CallOptions, ModelCall } from './call.ts';
 export { CodecError, decodePortable, encodePortable } from './codec.ts';
+export type { Candidate } from './compilation/candidates.ts';
+export { CompileSafetyMonitor, TorchCompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
+export type {
+  CompilableFacts,
+  CompileSafetyMonitorOptions,
+  HealthCheckResult,
+  OutputValidityResult,
+  PreCompileResult,
+} from './compilation/compile-safety-monitor.ts';
+export { ModelCompiler } from './compilation/model-compiler.ts';
+export type {
+  CompilableModel,
+  CompileEvent,
+  CompileRequest,
+  ModelCompilerOptions,
+} from './compilation/model-compiler.ts';
+export type { Verdict } from './compilation/trial.ts';
 export { InferenceConfig } from './config.ts';
 export type {
   BatchingConfig,
@@ -88,7 +105,7 @@ export {
 export type { ErrorCode } from './errors.ts';
 export type { BackendAttempt } from './model-errors.ts';
 export type { EventSource } from './events.ts';
-export type { BackendReport, HostedModel, RunOptions } from './host/hosted-model.ts';
+export type { BackendReport, HostedModel, RunOptions, SearchReport, SearchVerdict } from './host/hosted-model.ts';
 export type { LoadProgress } from './host/model-files.ts';
 export { KeyError } from './key-error.ts';
 export type { KeyErrorReason } from './key-error.ts';
@@ -119,6 +136,77 @@ export type { AllChecks, PrivacyControls, SecurityValidatorOptions } from './pri
 export { TenantIsolation } from './privacy/tenant-isolation.ts';
 export { unwrap } from './proxy.ts';
 export type { InferenceProxy, InferenceProxyMembers, InferOptions } from './proxy.ts';
+export { CircuitBreaker, failureKind } from './safety/circuit-breaker.ts';
+export type {
+  CircuitBreakerOptions,
+  CircuitDiagnostics,
+  CircuitStateChange,
+  CircuitTicket,
+  FailureKind,
+} from './safety/circuit-breaker.ts';
+export type { CircuitState, CircuitStateName, SavedCircuit } from './safety/circuit-state.ts';
+export type { DistanceMeasure, Distances, OutputMatcher, PairValidator } from './safety/distance-measure.ts';
+export { DriftMonitor } from './safety/drift-monitor.ts';
+export type { DriftDiagnostics, DriftMonitorOptions, DriftScore } from './safety/drift-monitor.ts';
+export { FallbackChain } from './safety/fallback-chain.ts';
+export type {
+  FallbackCallOptions,
+  FallbackChainOptions,
+  FallbackDiagnostics,
+  FallbackHop,
+  FallbackResult,
+  HopCounts,
+  HopOptions,
+} from './safety/fallback-chain.ts';
+export { GoldenStore } from './safety/golden-store.ts';
+export type {
+  Determinism,
+  Golden,
+  GoldenRefusal,
+  GoldenStoreOptions,
+  GoldenSummary,
+  RunReference,
+} from './safety/golden-store.ts';
+export type { HopOutcome, HopRecord } from './safety/hop-record.ts';
+export { HysteresisController } from './safety/hysteresis-controller.ts';
+export type {
+  CanaryVerdict,
+  DisableReason,
+  HysteresisDiagnostics,
+  HysteresisOptions,
+} from './safety/hysteresis-controller.ts';
+export type { SavedWindow, WindowCounts, WindowSize } from './safety/outcome-window.ts';
+export {
+  CircuitOpenError,
+  FallbacksExhaustedError,
+  HopTimeoutError,
+  WrongAnswerError,
+} from './safety/safety-errors.ts';
+export { FieldError } from './safety/field-error.ts';
+export type { FieldProblem, OutOfRange } from './safety/field-error.ts';
+export { FieldSpec, inferSchema, InputSchema } from './safety/input-schema.ts';
+export type { FieldSpecInit } from './safety/input-schema.ts';
+export { InputSchemaValidator } from './safety/input-schema-validator.ts';
+export type { InputValidation } from './safety/input-schema-validator.ts';
+export { judge } from './safety/judge.ts';
+export type { EvidenceOptions, Measured, MetricBound } from './safety/judge.ts';
+export type { Alignment, Difference, Leaf, NumbersLeaf, RankingLeaf, TextsLeaf } from './safety/output-leaves.ts';
+export { createValidator } from './safety/output-validator.ts';
+export type { Metric, OutputPair, OutputValidator, Sample } from './safety/output-validator.ts';
+export type { MetricReport, ValidationReport, ValidationVerdict, WorstSample } from './safety/validation-report.ts';
+export { ValidatorRegistry } from './safety/validator-registry.ts';
+export { classifierValidator } from './safety/validators/classifier.ts';
+export type { ClassifierValidatorOptions } from './safety/validators/classifier.ts';
+export { embeddingValidator } from './safety/validators/embedding.ts';
+export type { EmbeddingValidatorOptions } from './safety/validators/embedding.ts';
+export { encoderValidator } from './safety/validators/encoder.ts';
+export type { EncoderValidatorOptions } from './safety/validators/encoder.ts';
+export { generationValidator, llmValidator } from './safety/validators/generation.ts';
+export type { GenerationValidatorOptions } from './safety/validators/generation.ts';
+export { workloadOf } from './safety/workload.ts';
+export type { WorkloadType } from './safety/workload.ts';
+export { rerankerValidator } from './safety/validators/reranker.ts';
+export type { RerankerValidatorOptions } from './safety/validators/reranker.ts';
 export { Tensor, tensor } from './tensor.ts';
 export type { TensorDataMap, TensorLike, TensorType } from './tensor.ts';
 export type { CallEvent, WrapOptions } from './wrap.ts';

@@ -7,7 +7,7 @@ import { Emitter } from './events.ts';
 import type { HostFramework, HostKind } from './host/channel.ts';
 import { HostClient } from './host/host-client.ts';
 import { HostedModel } from './host/hosted-model.ts';
-import type { OpenedHost } from './host/hosted-model.ts';
+import type { HostedWay, OpenedHost } from './host/hosted-model.ts';
 import { checkOptions } from './host/load-options.ts';
 import type { LoadOptions } from './host/load-options.ts';
 import type { LoadProgress, ModelFiles } from './host/model-files.ts';
@@ -51,6 +51,7 @@ export async function loadModel(
   if (expected !== undefined && expected !== identity) throw new IdentityMismatchError(expected, identity);
 
   const framework = FRAMEWORKS[files.format];
+  const modelBytes = files.files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   const opening: Opening = {
     platform,
     framework,
@@ -78,7 +79,20 @@ export async function loadModel(
       again,
     );
   };
-  return new HostedModel({ framework, identity, variant, clock: platform.clock, first, reopen });
+  const openWay = async (way: HostedWay, until: AbortSignal): Promise<OpenedHost> => {
+    const again = await read({ signal: until });
+    if (again.identity !== identity) throw new IdentityMismatchError(identity, again.identity);
+    const wayOptions: LoadOptions = {
+      ...options,
+      // What may crash, or hang, must be possible to kill. What the reference runs on is trusted as far as that.
+      host: platform.name === 'node' && way.backend !== first.info.backend ? 'process' : 'auto',
+      signal: until,
+      onProgress: undefined,
+      frameworkOptions: { ...frameworkOptions, ...way.frameworkOptions },
+    };
+    return openOnFirst({ ...opening, candidates: [way.backend], options: wayOptions }, again);
+  };
+  return new HostedModel({ framework, identity, variant, clock: platform.clock, first, reopen, modelBytes, openWay });
 }
 
 interface Opening {

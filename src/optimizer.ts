@@ -71,16 +71,12 @@ export class InferenceOptimizer {
         ? 'where a batch answers as its calls do alone, and was measured to pay'
         : 'batching.enabled is false',
     };
+    const compilation = allowed('compilation') ?? decideCompilation(framework, config);
     const decision: OptimizationDecision = {
       modelId,
       framework,
-      level: batching.on ? 2 : cache.on ? 1 : 0,
-      steps: {
-        cache,
-        batching,
-        compilation: allowed('compilation') ?? NOT_YET,
-        lossy: allowed('lossy') ?? NOT_YET,
-      },
+      level: compilation.on ? 3 : batching.on ? 2 : cache.on ? 1 : 0,
+      steps: { cache, batching, compilation, lossy: allowed('lossy') ?? NOT_YET },
     };
     this.#decisions.set(modelId, decision);
     this.#emitter.emit(decision);
@@ -96,6 +92,12 @@ export class InferenceOptimizer {
   forget(modelId: number): void {
     this.#decisions.delete(modelId);
   }
+}
+
+function decideCompilation(framework: string, { compilation }: InferenceConfig): EnhancementDecision {
+  if (!compilation.enabled) return { on: false, reason: 'compilation.enabled is false' };
+  if (framework !== 'hosted') return { on: false, reason: 'only what load() opened can be opened another way' };
+  return { on: true, reason: 'where another way gives the same answers, and was measured to be faster' };
 }
 
 function whyNothing(framework: string, config: InferenceConfig): string | undefined {

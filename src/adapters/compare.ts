@@ -1,5 +1,6 @@
 /** @module Whether two answers agree. */
 
+import { float16Values } from '../float16.ts';
 import { isPlainObject, isTypedArray } from '../portable.ts';
 import { isTensorLike } from '../tensor.ts';
 
@@ -59,18 +60,4 @@ function numbersMatch(expected: ArrayLike<number>, actual: ArrayLike<number>, to
     if (Number.isFinite(wanted) && !(Math.abs(wanted - (actual[i] as number)) <= bound)) return false;
   }
   return true;
-}
-
-/** Numbers of 16-bit floating point patterns (IEEE 754-2019, binary16); a Float16Array is taken as it is. */
-function float16Values(data: unknown): ArrayLike<number> {
-  if ((data as { readonly [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'Float16Array') {
-    return data as unknown as ArrayLike<number>;
-  }
-  return Float64Array.from(data as Uint16Array, (bits) => {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 0x1f;
-    const fraction = bits & 0x3ff;
-    if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-    return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
-  });
 }

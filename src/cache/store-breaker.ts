@@ -1,10 +1,10 @@
 /** @module Whether a store that failed is asked again, and when. */
 
+import { backoffMs } from '../backoff.ts';
+import type { BackoffOptions } from '../backoff.ts';
 import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
 import type { Clock } from '../platform.ts';
-import { backoffMs } from './backoff.ts';
-import type { BackoffOptions } from './backoff.ts';
 import { StoreUnavailableError } from './store-errors.ts';
 
 /** Times are of the clock's `now()`, in milliseconds. */

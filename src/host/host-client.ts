@@ -71,6 +71,11 @@ export class HostClient {
     return current === undefined || this.#pending.has(current) ? undefined : current;
   }
 
+  /** Whether it was neither given up nor ended. */
+  get isUsable(): boolean {
+    return this.#failure === undefined && this.#retired === undefined;
+  }
+
   get isIdle(): boolean {
     return this.#unanswered.size === 0;
   }

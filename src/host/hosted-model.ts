@@ -7,10 +7,12 @@ import { HostError } from '../model-errors.ts';
 import type { BackendAttempt } from '../model-errors.ts';
 import { Emitter } from '../events.ts';
 import { guardCall } from '../pipeline.ts';
-import type { Clock } from '../platform.ts';
+import type { Backend, Clock } from '../platform.ts';
 import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
+import { takes } from './fast-path.ts';
+import type { FastPath } from './fast-path.ts';
 import { copyTime, timeInHost } from './host-client.ts';
 import { HangWatch } from './hang-watch.ts';
 import type { HostClient } from './host-client.ts';
@@ -35,6 +37,29 @@ export interface BackendReport {
   readonly runtime: string;
   /** What a user of the model should know: a backend that nobody proved, a host in place because no worker opened. */
   readonly warnings: readonly string[];
+  /** What came of the search for a faster way, where there is or was one. */
+  readonly search?: SearchReport | undefined;
+}
+
+/** How far the search for a faster way than the reference came. */
+export interface SearchReport {
+  /** 'waiting' for the first calls; 'searching'; 'done'; 'off', and why. */
+  readonly state: 'waiting' | 'searching' | 'done' | 'off';
+  readonly reason?: string | undefined;
+  /** Each way that was tried, and what came of it. */
+  readonly verdicts: readonly SearchVerdict[];
+  /** The way that answers now what it was proven on; undefined where the reference answers all. */
+  readonly chosen: string | undefined;
+}
+
+/** What came of one way of running the model. */
+export interface SearchVerdict {
+  readonly candidate: string;
+  readonly passed: boolean;
+  readonly reason?: string | undefined;
+  readonly goldens: number;
+  readonly openMs?: number | undefined;
+  readonly timings: readonly { readonly shape: string; readonly runMs: number; readonly referenceMs: number }[];
 }
 
 /** A host with the model open in it. */
@@ -53,6 +78,17 @@ export interface HostedModelParts {
   readonly first: OpenedHost;
   /** Opens the model again, in a fresh host. */
   readonly reopen: () => Promise<OpenedHost>;
+  /** Bytes of all of its files. */
+  readonly modelBytes: number;
+  /** Opens it another way, in a place of its own. */
+  readonly openWay: (way: HostedWay, signal: AbortSignal) => Promise<OpenedHost>;
+}
+
+/** Another way of running a model than the one it was opened for. */
+export interface HostedWay {
+  readonly backend: Backend;
+  /** What differs of the framework's options. */
+  readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
 }
 
 /** Waits before a host that keeps failing is opened again; the last one repeats. */
@@ -66,14 +102,19 @@ export class HostedModel implements AsyncDisposable {
   readonly framework: HostFramework;
   /** SHA-256 (hexadecimal) over all of the model's files. */
   readonly identity: string;
+  /** Bytes of all of its files. */
+  readonly modelBytes: number;
   /** Fires when a failed host has been replaced; the event is what it failed with. */
   readonly onHostReplaced: Emitter<HostError>['event'];
   readonly #replacements = new Emitter<HostError>();
+  readonly #closing = new Emitter<void>();
   readonly #variant: string;
   readonly #clock: Clock;
   readonly #hangs: HangWatch;
   /** Until the model is closed: it may hold the model's bytes. */
   #reopen: (() => Promise<OpenedHost>) | undefined;
+  /** As long as that. */
+  #openWay: HostedModelParts['openWay'] | undefined;
   /** The host that is open, or being opened; rejects where that failed. */
   #host: Promise<OpenedHost>;
   /** The host whose answers count; undefined while it is being replaced. */
@@ -85,9 +126,14 @@ export class HostedModel implements AsyncDisposable {
   #running = 0;
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
+  #fast: FastPath | undefined;
+  #search: SearchReport | undefined;
+  #observe: ((args: readonly Portable[], answer: Portable) => void) | undefined;
 
-  constructor({ framework, identity, variant, clock, first, reopen }: HostedModelParts) {
+  constructor({ framework, identity, variant, clock, first, reopen, modelBytes, openWay }: HostedModelParts) {
     Object.defineProperty(this, MARK, { value: true });
+    this.modelBytes = modelBytes;
+    this.#openWay = openWay;
     this.framework = framework;
     this.identity = identity;
     this.onHostReplaced = this.#replacements.event;
@@ -105,7 +151,7 @@ export class HostedModel implements AsyncDisposable {
   }
 
   get backendReport(): BackendReport {
-    return this.#last.report;
+    return this.#search === undefined ? this.#last.report : { ...this.#last.report, search: this.#search };
   }
 
   /** Whether `close()` was called. */
@@ -149,31 +195,105 @@ export class HostedModel implements AsyncDisposable {
         'Inputs of a hosted model are plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.',
       );
     }
-    // While the host is being replaced the inputs, which are the caller's, must be kept as they are now.
-    const args = messagePortable(given, this.#open === undefined && transfer !== true) as readonly Portable[];
+    const fast = this.#fast !== undefined && takes(this.#fast, given) ? this.#fast : undefined;
+    // Who may have to be asked later is asked what the caller gave now, whatever it does to it meanwhile.
+    const waits = this.#open === undefined || fast !== undefined || this.#observe !== undefined;
+    const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
     this.#running++;
-    let used: HostClient | undefined;
     try {
       return await guardCall(this.#clock, options, async ({ signal }) => {
-        const { client } = this.#open ?? (await this.#current());
-        used = client;
-        signal?.throwIfAborted();
-        const answer = await client.request('run', args, {
-          signal,
-          transfer: transfer === true ? [...portableBuffers(args)] : undefined,
-        });
-        this.#failures = 0;
-        const revived = reviveTensors(answer);
-        copyTime(answer, revived);
-        return revived;
+        const answer = fast && (await this.#runFast(fast, args, signal));
+        if (answer !== undefined) return answer;
+        const told = await this.#runReference(args, signal, transfer === true);
+        if (transfer !== true) this.#observe?.(args, told);
+        return told;
       });
+    } finally {
+      if (--this.#running === 0) this.#onDrained?.();
+    }
+  }
+
+  /** The answer of the faster way; undefined where it has none that can be right: the reference is then asked. */
+  async #runFast(
+    fast: FastPath,
+    args: readonly Portable[],
+    signal: AbortSignal | undefined,
+  ): Promise<Portable | undefined> {
+    let reason: string | undefined;
+    try {
+      const answer = await fast.host.client.request('run', args, { signal });
+      const revived = reviveTensors(answer);
+      copyTime(answer, revived);
+      reason = fast.faultOf(revived);
+      if (reason === undefined) {
+        fast.onAnswered(args, revived);
+        return revived;
+      }
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      // What is wrong with the inputs the reference says as well, and better.
+      if (!EpochlyError.isInstance(error, 'INPUT')) reason = (error as Error).message;
+    }
+    if (reason !== undefined) fast.onFailed(reason);
+    return undefined;
+  }
+
+  async #runReference(
+    args: readonly Portable[],
+    signal: AbortSignal | undefined,
+    transfer: boolean,
+  ): Promise<Portable> {
+    let used: HostClient | undefined;
+    try {
+      const { client } = this.#open ?? (await this.#current());
+      used = client;
+      signal?.throwIfAborted();
+      const answer = await client.request('run', args, {
+        signal,
+        transfer: transfer ? [...portableBuffers(args)] : undefined,
+      });
+      this.#failures = 0;
+      const revived = reviveTensors(answer);
+      copyTime(answer, revived);
+      return revived;
     } catch (error) {
       // Only a host whose device is lost answers so; it cannot recover by itself.
       if (EpochlyError.isInstance(error, 'HOST_FAILED')) used?.fail(error as HostError);
       throw error;
-    } finally {
-      if (--this.#running === 0) this.#onDrained?.();
     }
+  }
+
+  /** @internal Opens it another way, in a place of its own. */
+  async openWay(way: HostedWay, signal: AbortSignal): Promise<OpenedHost> {
+    if (this.#openWay === undefined) throw new ClosedError();
+    return this.#openWay(way, signal);
+  }
+
+  /** @internal Asks the reference, whatever faster way there is. The arguments are sent as they are now. */
+  askReference(args: readonly Portable[], signal: AbortSignal): Promise<Portable> {
+    return this.#runReference(messagePortable(args, true) as readonly Portable[], signal, false);
+  }
+
+  /** @internal Told of each answer of the reference, before its caller is. Undefined ends that. */
+  observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void {
+    this.#observe = listener;
+  }
+
+  /** @internal A faster way that was proven answers from now on what it was proven on; undefined: the reference answers all. */
+  use(fast: FastPath | undefined): void {
+    const before = this.#fast;
+    this.#fast = fast;
+    if (before !== undefined && before !== fast) void before.host.client.retire();
+  }
+
+  /** @internal Called once, when the model is being closed. */
+  onClosing(listener: () => void): void {
+    this.#closing.event(listener);
+  }
+
+  /** @internal What `backendReport` says of the search. */
+  report(search: SearchReport): void {
+    this.#search = search;
   }
 
   /** @internal Bytes of the largest tensor that its device takes; undefined where nothing is known to limit it. */
@@ -197,6 +317,7 @@ export class HostedModel implements AsyncDisposable {
    * hangs.
    */
   close(): Promise<void> {
+    if (this.#closed === undefined) this.#closing.emit();
     return (this.#closed ??= this.#drainAndEnd());
   }
 
@@ -207,6 +328,9 @@ export class HostedModel implements AsyncDisposable {
   async #drainAndEnd(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
     this.#reopen = undefined;
+    this.#openWay = undefined;
+    this.#observe = undefined;
+    this.use(undefined);
     const opened = await this.#host.catch(() => undefined);
     if (opened !== undefined) await this.#end(opened.client);
   }

@@ -4,6 +4,7 @@ import * as errors from '../../src/errors.ts';
 import { KeyError } from '../../src/key-error.ts';
 import * as modelErrors from '../../src/model-errors.ts';
 import { SecurityError } from '../../src/privacy/security-result.ts';
+import * as safetyErrors from '../../src/safety/safety-errors.ts';
 
 const { EpochlyError } = errors;
 
@@ -25,6 +26,10 @@ const made = [
   new storeErrors.StoreUnavailableError('x'),
   new KeyError('x'),
   new SecurityError([]),
+  new safetyErrors.CircuitOpenError('webgpu', 'x', 5),
+  new safetyErrors.WrongAnswerError('webgpu', 'x'),
+  new safetyErrors.HopTimeoutError('webgpu', 5),
+  new safetyErrors.FallbacksExhaustedError([]),
 ];
 
 test.each(made.map((error) => [error.name, error] as const))(

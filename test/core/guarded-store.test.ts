@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
-import { backoffMs } from '../../src/cache/backoff.ts';
+import { backoffMs } from '../../src/backoff.ts';
 import type { ByteStore } from '../../src/cache/byte-store.ts';
 import { guardStore } from '../../src/cache/guarded-store.ts';
 import type { GuardOptions } from '../../src/cache/guarded-store.ts';

@@ -183,6 +183,8 @@ async function hostedModel(
     clock,
     first: await openFake(first),
     reopen: reopen ?? (() => openFake(second)),
+    modelBytes: 0,
+    openWay: () => openFake(second),
   });
   return { clock, first, second, model };
 }

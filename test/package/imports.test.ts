@@ -16,7 +16,7 @@ const ROOMS = ['adapters', 'host', 'cache', 'batching', 'compilation', 'safety',
 /** Files that put rooms together: the way of a call, of `wrap()`, of `load()`. */
 const WAYS = ['pipeline', 'proxy', 'load', 'optimizer', 'wrap', 'model-record'];
 /** Files and folders that put everything together. */
-const ROOTS = ['create', 'bind-platform', 'persistence'];
+const ROOTS = ['create', 'create-compiling', 'bind-platform', 'persistence'];
 
 /** The part that a file or a package belongs to; any file right in src/ that is not named above is a leaf. */
 function partOf(path: string): string {

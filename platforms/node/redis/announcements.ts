@@ -1,7 +1,7 @@
 /** @module What stores tell each other, published and heard through Redis. */
 
 import { randomBytes } from 'node:crypto';
-import { backoffMs } from '../../../src/cache/backoff.ts';
+import { backoffMs } from '../../../src/backoff.ts';
 import { Emitter } from '../../../src/events.ts';
 import type { EventSource } from '../../../src/events.ts';
 import type { Clock } from '../../../src/platform.ts';

@@ -1,6 +1,6 @@
 /** @module Makes a client of Redis from what the caller said of where it is. */
 
-import { backoffMs } from '../../../src/cache/backoff.ts';
+import { backoffMs } from '../../../src/backoff.ts';
 import { resolvePeer } from '../resolve-peer.ts';
 import { isRedisClient } from './redis-client.ts';
 import type { IoRedis, RedisClient, RedisLike } from './redis-client.ts';

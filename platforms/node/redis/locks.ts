@@ -1,7 +1,7 @@
 /** @module Locks that all stores of a prefix share. */
 
 import { randomBytes } from 'node:crypto';
-import { backoffMs } from '../../../src/cache/backoff.ts';
+import { backoffMs } from '../../../src/backoff.ts';
 import { abortReason, ClosedError } from '../../../src/errors.ts';
 import type { Clock } from '../../../src/platform.ts';
 import type { RedisConnection } from './redis-connection.ts';

@@ -1,0 +1,390 @@
+/** @module Finds the fastest way of running a model that gives the reference's answers, in the background. */
+
+import type { Clock } from '../platform.ts';
+import { callShape } from '../call-shape.ts';
+import { Emitter } from '../events.ts';
+import type { EventSource } from '../events.ts';
+import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
+import type { FastPath } from '../host/fast-path.ts';
+import { copyPortable } from '../portable.ts';
+import type { Portable } from '../portable.ts';
+import type { Golden, GoldenStore } from '../safety/golden-store.ts';
+import type { Candidate } from './candidates.ts';
+import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
+import type { PreCompileResult } from './compile-safety-monitor.ts';
+import { findNonFinite } from './output-validity.ts';
+import { tryCandidate } from './trial.ts';
+import type { OpenCandidate, Verdict } from './trial.ts';
+import type { KeptVerdict, VerdictMemory } from './verdict-memory.ts';
+
+/** What of a hosted model the compiler needs. */
+export interface CompilableModel {
+  readonly identity: string;
+  /** Asks the reference, whatever faster way there is. */
+  askReference(args: readonly Portable[], signal: AbortSignal): Promise<Portable>;
+  observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void;
+  use(fast: FastPath | undefined): void;
+  report(search: SearchReport): void;
+  /** Called once, when it is being closed. */
+  onClosing(listener: () => void): void;
+}
+
+/** A model that is to be compiled. */
+export interface CompileRequest<Model extends CompilableModel> {
+  readonly model: Model;
+  readonly modelBytes: number;
+  /** What there is to try: found out when the search begins. */
+  readonly candidates: () => Promise<readonly Candidate[]>;
+  /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
+  readonly place?: string | undefined;
+  /** Opens a candidate in a place of its own, which may be killed. */
+  readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
+}
+
+/** How a search is made. */
+export interface ModelCompilerOptions {
+  readonly clock: Clock;
+  readonly goldens: GoldenStore;
+  /** Why an answer is not the golden's, as far as it has to be; undefined where it is. */
+  readonly differs: (golden: Pick<Golden, 'output'>, answer: Portable) => string | undefined;
+  /** Real calls before the search begins, and runs of each golden before a candidate counts as ready. Default 3. */
+  readonly warmupRequests?: number | undefined;
+  /** Share of the answers of a faster way that the reference is asked as well, 0 to 1. Default 0.01. */
+  readonly sampleRate?: number | undefined;
+  readonly monitor?: CompileSafetyMonitor | undefined;
+  /** What earlier searches came to. Default: nothing is kept. */
+  readonly memory?: VerdictMemory | undefined;
+}
+
+/** What was decided of a model, for logs. */
+export interface CompileEvent {
+  readonly identity: string;
+  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'rolled_back';
+  readonly candidate?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly verdicts?: readonly Verdict[] | undefined;
+}
+
+/** Less than this share of the reference's time is worth a second copy of the model. */
+const WORTHWHILE = 0.9;
+/** Calls of a shape that a faster way was not proven on, after which it is tried on it. */
+const NEW_SHAPE_CALLS = 3;
+
+const NO_MEMORY: VerdictMemory = { get: () => undefined, put: () => undefined, delete: () => undefined };
+
+interface Compiling {
+  readonly stop: AbortController;
+  readonly searching: Promise<FastPath | undefined>;
+}
+
+/**
+ * Per model one search: the reference answers meanwhile. Each candidate is opened in a place of its own, is held against the
+ * reference on goldens, again and again, and timed beside it; the fastest that gave the same answers is used for the shapes it was
+ * proven on. It is held against the reference on a sample of what it answers, and dropped at the first difference.
+ */
+export class ModelCompiler {
+  readonly onEvent: EventSource<CompileEvent>;
+  readonly #events = new Emitter<CompileEvent>();
+  readonly #options: { readonly [Name in keyof ModelCompilerOptions]-?: NonNullable<ModelCompilerOptions[Name]> };
+  readonly #models = new WeakMap<CompilableModel, Compiling>();
+  readonly #compiled = new WeakMap<CompilableModel, FastPath>();
+
+  constructor({
+    clock,
+    goldens,
+    differs,
+    warmupRequests = 3,
+    sampleRate = 0.01,
+    monitor = new CompileSafetyMonitor(),
+    memory = NO_MEMORY,
+  }: ModelCompilerOptions) {
+    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor, memory };
+    this.onEvent = this.#events.event;
+  }
+
+  /** Whether a second copy of the model fits now. */
+  preCompileCheck(
+    { modelBytes }: Pick<CompileRequest<CompilableModel>, 'modelBytes'>,
+    sampleInput: Portable,
+  ): PreCompileResult {
+    return this.#options.monitor.preCompileCheck({ modelBytes }, sampleInput);
+  }
+
+  /** Begins the search, once for each model. Resolves with the faster way when it is used; undefined where there is none. */
+  compileAsync<Model extends CompilableModel>(request: CompileRequest<Model>): Promise<FastPath | undefined> {
+    const known = this.#models.get(request.model);
+    if (known !== undefined) return known.searching;
+    const stop = new AbortController();
+    request.model.onClosing(() => this.stop(request.model));
+    const searching = this.#compile(request, stop.signal);
+    this.#models.set(request.model, { stop, searching });
+    return searching;
+  }
+
+  /** The faster way that answers now; undefined where the reference answers all. */
+  getCompiled(model: CompilableModel): FastPath | undefined {
+    return this.#compiled.get(model);
+  }
+
+  /** Ends the search of a model: it is being closed. */
+  stop(model: CompilableModel): void {
+    this.#models.get(model)?.stop.abort(new Error('The model is closed.'));
+    this.#compiled.delete(model);
+  }
+
+  async #compile(request: CompileRequest<CompilableModel>, signal: AbortSignal): Promise<FastPath | undefined> {
+    const { model, modelBytes } = request;
+    const report = (rest: Omit<SearchReport, 'chosen' | 'verdicts'> & Partial<SearchReport>): void =>
+      model.report({ verdicts: [], chosen: undefined, ...rest });
+    const off = (reason: string, verdicts: readonly Verdict[] = []): undefined => {
+      report({ state: verdicts.length > 0 ? 'done' : 'off', reason, verdicts });
+      this.#events.emit({ identity: model.identity, kind: 'kept_reference', reason, verdicts });
+      return undefined;
+    };
+    try {
+      report({ state: 'waiting' });
+      const kept = await this.#options.memory.get(keyOf(request));
+      // What was chosen before has to be held against one answer, and what is not known yet against several.
+      const calls = kept === undefined ? this.#options.warmupRequests : 1;
+      const sample = await this.#firstCalls(model, calls, signal);
+      const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
+      if (!canCompile) return off(reason as string);
+      const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
+      if ((await this.#options.goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
+        return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
+      const candidates = await request.candidates();
+      if (candidates.length === 0) return off('There is nothing here that could be faster than the reference.');
+      if (kept !== undefined && kept.candidate === undefined)
+        return off('At an earlier start nothing was faster than the reference.');
+      const again = kept && (await this.#proveAgain(request, kept, candidates, signal));
+      if (again !== undefined) return again;
+      return await this.#search(request, candidates, signal, report, off);
+    } catch (error) {
+      if (!signal.aborted) return off(`The search failed: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  /** Waits for the first calls, which are kept as goldens. The last one's inputs. */
+  #firstCalls(model: CompilableModel, calls: number, signal: AbortSignal): Promise<readonly Portable[]> {
+    const { goldens } = this.#options;
+    let left = Math.max(1, calls);
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
+      model.observe((args, answer) => {
+        void goldens.capture(model.identity, args, answer, (inputs) => model.askReference(inputs, signal));
+        if (--left > 0) return;
+        model.observe(undefined);
+        resolve(copyPortable(args));
+      });
+    });
+  }
+
+  /** Opens what was chosen before, and uses it where it still gives the reference's answer; undefined where it does not. */
+  async #proveAgain(
+    request: CompileRequest<CompilableModel>,
+    kept: KeptVerdict,
+    candidates: readonly Candidate[],
+    signal: AbortSignal,
+  ): Promise<FastPath | undefined> {
+    const { clock, goldens, differs, memory } = this.#options;
+    const { model, open } = request;
+    const candidate = candidates.find(({ name }) => name === kept.candidate);
+    const opened: OpenedHost[] = [];
+    const verdict =
+      candidate &&
+      (await tryCandidate({
+        candidate,
+        async open(until) {
+          const startedAt = clock.now();
+          const host = await open(candidate, until);
+          opened.push(host);
+          return runnerOf(host, clock.now() - startedAt);
+        },
+        goldens: goldens.get(model.identity).slice(0, 1),
+        reference: (inputs, until) => model.askReference(inputs, until),
+        differs,
+        warmupRequests: 0,
+        clock,
+        signal,
+      }));
+    const [host] = opened;
+    if (host !== undefined && verdict?.passed === true) {
+      const timings = [...kept.timings.filter(({ shape }) => shape !== verdict.timings[0]?.shape), ...verdict.timings];
+      const proven = { ...verdict, timings };
+      return this.#adopt(request, host, proven, [proven], signal);
+    }
+    void host?.client.retire();
+    await memory.delete(keyOf(request));
+    return undefined;
+  }
+
+  async #search(
+    request: CompileRequest<CompilableModel>,
+    candidates: readonly Candidate[],
+    signal: AbortSignal,
+    report: (rest: Pick<SearchReport, 'state'> & Partial<SearchReport>) => void,
+    off: (reason: string, verdicts: readonly Verdict[]) => undefined,
+  ): Promise<FastPath | undefined> {
+    const { clock, goldens, differs, warmupRequests, memory } = this.#options;
+    const { model, open } = request;
+    const verdicts: Verdict[] = [];
+    const opened = new Set<OpenedHost>();
+    let best: { readonly share: number; readonly host: OpenedHost; readonly verdict: Verdict } | undefined;
+    const askReference = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
+      model.askReference(inputs, until);
+    try {
+      for (const candidate of candidates) {
+        report({ state: 'searching', verdicts });
+        let host: OpenedHost | undefined;
+        const verdict = await tryCandidate({
+          candidate,
+          async open(until) {
+            const startedAt = clock.now();
+            host = await open(candidate, until);
+            opened.add(host);
+            return runnerOf(host, clock.now() - startedAt);
+          },
+          reference: askReference,
+          goldens: goldens.get(model.identity),
+          differs,
+          warmupRequests,
+          clock,
+          signal,
+        });
+        verdicts.push(verdict);
+        const share = shareOf(verdict);
+        if (host !== undefined && verdict.passed && share < (best?.share ?? WORTHWHILE))
+          best = { share, host, verdict };
+        // There are no more copies of the model than there have to be.
+        for (const each of opened) if (each !== best?.host && opened.delete(each)) void each.client.retire();
+      }
+    } catch (error) {
+      for (const each of opened) void each.client.retire();
+      throw error;
+    }
+    void memory.put(keyOf(request), { candidate: best?.verdict.candidate, timings: best?.verdict.timings ?? [] });
+    if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
+    return this.#adopt(request, best.host, best.verdict, verdicts, signal);
+  }
+
+  #adopt(
+    request: CompileRequest<CompilableModel>,
+    host: OpenedHost,
+    { candidate: name, timings }: Verdict,
+    verdicts: readonly Verdict[],
+    signal: AbortSignal,
+  ): FastPath {
+    const { sampleRate } = this.#options;
+    const { model } = request;
+    const rollBack = (reason: string): void => this.#rollBack(request, fast, verdicts, reason);
+    let due = 0;
+    let comparing = false;
+    const proving = new Map<string, number>();
+    const fast: FastPath = {
+      name,
+      host,
+      shapes: new Set(timings.map(({ shape }) => shape)),
+      faultOf: findNonFinite,
+      onAnswered: (args, answer) => {
+        due += sampleRate;
+        // One at a time: what is sampled must not be what the machine does.
+        if (due < 1 || comparing) return;
+        due -= 1;
+        comparing = true;
+        const [inputs, copy] = [args, copyPortable(answer)];
+        void this.#compareOne(model, fast, inputs, copy, signal).finally(() => (comparing = false));
+      },
+      onFailed: rollBack,
+    };
+    host.client.onFailed((error) => rollBack(error.message));
+    this.#compiled.set(model, fast);
+    model.use(fast);
+    model.observe((args, answer) => {
+      const shape = callShape(args);
+      const calls = (proving.get(shape) ?? 0) + 1;
+      proving.set(shape, calls);
+      if (calls !== NEW_SHAPE_CALLS || fast.shapes.has(shape)) return;
+      void this.#prove(model, fast, shape, copyPortable(args), copyPortable(answer), signal);
+    });
+    model.report({ state: 'done', verdicts, chosen: name });
+    this.#events.emit({ identity: model.identity, kind: 'chosen', candidate: name, verdicts });
+    return fast;
+  }
+
+  /** Off the caller's path: the reference is asked what was answered. */
+  async #compareOne(
+    model: CompilableModel,
+    fast: FastPath,
+    inputs: readonly Portable[],
+    answer: Portable,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const output = await model.askReference(inputs, signal);
+      const difference = this.#options.differs({ output }, answer);
+      if (difference !== undefined) fast.onFailed(`It answered otherwise than the reference: ${difference}`);
+    } catch {
+      // The reference could not be asked: that says nothing of the other.
+    }
+  }
+
+  /** A shape that came later: until the faster way was right on it, again and again, the reference answers. */
+  async #prove(
+    model: CompilableModel,
+    fast: FastPath,
+    shape: string,
+    inputs: readonly Portable[],
+    output: Portable,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { differs, warmupRequests } = this.#options;
+    try {
+      for (let round = 0; round <= warmupRequests; round++) {
+        const answer = await fast.host.client.request('run', inputs, { signal });
+        const difference = differs({ output }, answer);
+        if (difference !== undefined) return fast.onFailed(`It is wrong for ${shape}: ${difference}`);
+      }
+      fast.shapes.add(shape);
+      this.#events.emit({ identity: model.identity, kind: 'shape_proven', candidate: fast.name, reason: shape });
+    } catch {
+      // It stays with the reference.
+    }
+  }
+
+  #rollBack(
+    request: CompileRequest<CompilableModel>,
+    fast: FastPath,
+    verdicts: readonly Verdict[],
+    reason: string,
+  ): void {
+    const { model } = request;
+    if (this.#compiled.get(model) !== fast) return;
+    void this.#options.memory.delete(keyOf(request));
+    this.#compiled.delete(model);
+    model.observe(undefined);
+    model.use(undefined);
+    model.report({
+      state: 'done',
+      reason: `${fast.name} was used, and was dropped: ${reason}`,
+      verdicts,
+      chosen: undefined,
+    });
+    this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: fast.name, reason });
+  }
+}
+
+/** Its time as a share of the reference's, over the shapes that are called. */
+function shareOf({ timings }: Verdict): number {
+  const ours = timings.reduce((sum, { runMs }) => sum + runMs, 0);
+  const theirs = timings.reduce((sum, { referenceMs }) => sum + referenceMs, 0);
+  return theirs === 0 ? Infinity : ours / theirs;
+}
+
+function keyOf({ model, place = '' }: CompileRequest<CompilableModel>): string {
+  return JSON.stringify([model.identity, place]);
+}
+
+function runnerOf({ client }: OpenedHost, openMs: number): OpenCandidate {
+  return { openMs, run: (inputs, signal) => client.request('run', inputs, { signal }) };
+}

@@ -1,0 +1,164 @@
+/** @module One candidate on trial: opened in a place of its own, held against the reference, and timed beside it. */
+
+import type { Portable } from '../portable.ts';
+import type { Clock } from '../platform.ts';
+import type { Golden } from '../safety/golden-store.ts';
+import type { Candidate } from './candidates.ts';
+
+/** Runs a model on inputs. Rejects as soon as the signal aborts. */
+export type RunModel = (inputs: readonly Portable[], signal: AbortSignal) => Promise<Portable>;
+
+/** A candidate that was opened. */
+export interface OpenCandidate {
+  readonly run: RunModel;
+  readonly openMs: number;
+}
+
+/** What came of a trial. */
+export interface Verdict {
+  readonly candidate: string;
+  readonly passed: boolean;
+  /** Why it was refused; where it passed, nothing. */
+  readonly reason?: string | undefined;
+  /** Goldens that it was held against, each of them several times. */
+  readonly goldens: number;
+  readonly openMs?: number | undefined;
+  /** Median milliseconds of a run, by shape, and those of the reference beside it. */
+  readonly timings: readonly ShapeTiming[];
+}
+
+export interface ShapeTiming {
+  readonly shape: string;
+  readonly runMs: number;
+  readonly referenceMs: number;
+}
+
+export interface TrialOptions {
+  readonly candidate: Candidate;
+  /** Opens it in a place of its own. */
+  readonly open: (signal: AbortSignal) => Promise<OpenCandidate>;
+  readonly reference: RunModel;
+  /** Of the shapes that are called, those asked most first. */
+  readonly goldens: readonly Golden[];
+  /** Why the answer is not the golden's; undefined where it is, as far as it has to be. */
+  readonly differs: (golden: Golden, answer: Portable) => Promise<string | undefined> | string | undefined;
+  /** Runs of each golden before it counts as ready: a way that is right once may be wrong the next time. */
+  readonly warmupRequests: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** Longest that it may take to open, in milliseconds: a GPU compiles its shaders. */
+const OPEN_MS = 120_000;
+/** A run that takes so many times as long as the reference's hangs, or is of no use. */
+const SLOWEST = 20;
+const MIN_RUN_MS = 10_000;
+/** Runs by which a shape is timed, of each in turn: what else the machine does slows both. */
+const ROUNDS = 15;
+const MAX_TIMING_MS = 3000;
+
+/** Never rejects but with the reason of the signal: what goes wrong is why the candidate is refused. */
+export async function tryCandidate(options: TrialOptions): Promise<Verdict> {
+  const { candidate, goldens, signal } = options;
+  const timings: ShapeTiming[] = [];
+  const done = (rest: Pick<Verdict, 'passed' | 'reason' | 'openMs'>): Verdict => ({
+    candidate: candidate.name,
+    goldens: goldens.length,
+    timings,
+    ...rest,
+  });
+  let openMs: number | undefined;
+  signal.throwIfAborted();
+  try {
+    const opened = await within(options, OPEN_MS, 'to open', (until) => options.open(until));
+    ({ openMs } = opened);
+    for (const shape of new Set(goldens.map((each) => each.shape))) {
+      const ofShape = goldens.filter((each) => each.shape === shape);
+      const reason = (await compare(options, opened, ofShape)) ?? (await time(options, opened, ofShape, timings));
+      if (reason !== undefined) return done({ passed: false, reason, openMs });
+    }
+    return done({ passed: true, openMs });
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    return done({ passed: false, reason: (error as Error).message, openMs });
+  }
+}
+
+/** Each golden as often as it takes to be warm, and each answer looked at. */
+async function compare(
+  options: TrialOptions,
+  { run }: OpenCandidate,
+  goldens: readonly Golden[],
+): Promise<string | undefined> {
+  const { differs, warmupRequests, reference } = options;
+  for (let round = 0; round <= warmupRequests; round++) {
+    for (const golden of goldens) {
+      const limitMs = round === 0 ? OPEN_MS : await slowestOf(options, reference, golden);
+      const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
+      const difference = await differs(golden, answer);
+      if (difference === undefined) continue;
+      return round === 0 ? difference : `Right at first, and wrong in run ${round + 1}: ${difference}`;
+    }
+  }
+  return undefined;
+}
+
+/** Side by side, and each answer of the candidate looked at as well. */
+async function time(
+  options: TrialOptions,
+  { run }: OpenCandidate,
+  goldens: readonly Golden[],
+  timings: ShapeTiming[],
+): Promise<string | undefined> {
+  const { clock, reference, differs, signal } = options;
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  const begunAt = clock.now();
+  for (let round = 0; round < ROUNDS && (round < 3 || clock.now() - begunAt < MAX_TIMING_MS); round++) {
+    const golden = goldens[round % goldens.length] as Golden;
+    const startedAt = clock.now();
+    await reference(golden.inputs, signal);
+    const betweenAt = clock.now();
+    const limitMs = Math.max(MIN_RUN_MS, SLOWEST * (betweenAt - startedAt));
+    const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
+    const endedAt = clock.now();
+    theirs.push(betweenAt - startedAt);
+    ours.push(endedAt - betweenAt);
+    const difference = await differs(golden, answer);
+    if (difference !== undefined) return `Right at first, and wrong while it was timed: ${difference}`;
+  }
+  timings.push({ shape: (goldens[0] as Golden).shape, runMs: median(ours), referenceMs: median(theirs) });
+  return undefined;
+}
+
+async function slowestOf({ clock, signal }: TrialOptions, reference: RunModel, { inputs }: Golden): Promise<number> {
+  const startedAt = clock.now();
+  await reference(inputs, signal);
+  return Math.max(MIN_RUN_MS, SLOWEST * (clock.now() - startedAt));
+}
+
+/** @throws Error where it takes longer; the reason of the trial's signal */
+async function within<T>(
+  { clock, signal }: TrialOptions,
+  limitMs: number,
+  what: string,
+  task: (until: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const leaving = new AbortController();
+  const leave = (): void => leaving.abort(signal.reason);
+  if (signal.aborted) leave();
+  signal.addEventListener('abort', leave);
+  const timer = clock.after(limitMs, () =>
+    leaving.abort(new Error(`It took longer than ${Math.round(limitMs / 1000)} s ${what}.`)),
+  );
+  try {
+    return await task(leaving.signal);
+  } finally {
+    timer[Symbol.dispose]();
+    signal.removeEventListener('abort', leave);
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] as number;
+}
