@@ -1,6 +1,6 @@
 /** @module A client of Redis, asked with a time-out, and its errors said in the store's words. */
 
-import { backoffMs } from '../../../src/cache/backoff.ts';
+import { backoffMs } from '../../../src/backoff.ts';
 import { Deadlines } from '../../../src/cache/deadlines.ts';
 import { StoreError, StoreTimeoutError, StoreUnavailableError } from '../../../src/cache/store-errors.ts';
 import { EpochlyError } from '../../../src/errors.ts';
