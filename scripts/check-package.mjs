@@ -9,7 +9,7 @@ import { coreSize } from './size.mjs';
 const COMPATIBLE = new Set(['Apache-2.0', 'MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0']);
 
 /** Bytes that wrap() may cost, by export condition: minified and compressed. Pages count every one of them; servers do not. */
-const MAX_CORE_BYTES = { browser: 15_000, default: 15_000, node: 30_000 };
+const MAX_CORE_BYTES = { browser: 15_000, default: 15_000, node: 32_000 };
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const problems = [];
