@@ -115,14 +115,17 @@ export function ndcg(scores: readonly number[], others: readonly number[], k: nu
   if (!(highest - lowest > tie)) return undefined;
   if (actual.some(Number.isNaN)) return NaN;
   const order = byScore(actual);
+  // As shares of the largest, for sums of the largest there are would be none.
+  const scale = Math.max(Math.abs(highest), Math.abs(lowest));
+  const gainOf = (score: number): number => score / scale - lowest / scale;
   let gained = 0;
   let possible = 0;
   for (let place = 0; place < Math.min(k, ideal.length); place++) {
     const discount = Math.log2(place + 2);
     const best = expected[ideal[place] as number] as number;
     const there = expected[order[place] as number] as number;
-    possible += (best - lowest) / discount;
-    gained += ((Math.abs(best - there) <= tie ? best : there) - lowest) / discount;
+    possible += gainOf(best) / discount;
+    gained += gainOf(Math.abs(best - there) <= tie ? best : there) / discount;
   }
   return gained / possible;
 }

@@ -102,10 +102,12 @@ test('the optimizer says what is on and why, and claims nothing that is not ther
     steps: {
       cache: { on: true },
       batching: { on: true },
-      compilation: { on: false, reason: 'not available in this version' },
-      lossy: { on: false },
+      compilation: { on: false, reason: 'only what load() opened can be opened another way' },
+      lossy: { on: false, reason: 'not available in this version' },
     },
   });
+  expect(decide({ maxLevel: 4 }, 'hosted')).toMatchObject({ level: 3, steps: { compilation: { on: true } } });
+  expect(decide({ maxLevel: 4, compilation: { enabled: false } }, 'hosted').steps.compilation.on).toBe(false);
   expect(decide({ maxLevel: 4, batching: { enabled: false } })).toMatchObject({
     level: 1,
     steps: { batching: { on: false, reason: 'batching.enabled is false' } },
@@ -114,7 +116,7 @@ test('the optimizer says what is on and why, and claims nothing that is not ther
   expect(decide({ frameworks: ['onnxruntime'] }).steps.cache.on).toBe(false);
   expect(decide({ frameworks: ['onnxruntime'] }, 'my own').steps.cache.on).toBe(true);
   expect(optimizer.explain(1)?.framework).toBe('my own');
-  expect(seen).toHaveBeenCalledTimes(5);
+  expect(seen).toHaveBeenCalledTimes(7);
   optimizer.forget(1);
   expect(optimizer.explain(1)).toBeUndefined();
 });

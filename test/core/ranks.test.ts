@@ -90,3 +90,9 @@ test('scores without probability are not what others are level by', () => {
   expect(tieOf([-500, -3])).toBe(tieOf([500]));
   expect(tieOf([])).toBe(0);
 });
+
+test('scores as large as there are any are ranked like others', () => {
+  const scores = [0, -1.1e308, 0, 1.7e308];
+  expect(ndcg(scores, scores, 10)).toBe(1);
+  expect(ndcg(scores, scores.toReversed(), 10)).toBeLessThan(1);
+});
