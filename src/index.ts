@@ -69,7 +69,8 @@ export type {
   CompileRequest,
   ModelCompilerOptions,
 } from './compilation/model-compiler.ts';
-export type { Verdict } from './compilation/trial.ts';
+export type { ShapeTiming, Verdict } from './compilation/trial.ts';
+export type { KeptVerdict, VerdictMemory } from './compilation/verdict-memory.ts';
 export { InferenceConfig } from './config.ts';
 export type {
   BatchingConfig,

@@ -27,6 +27,7 @@ export interface Verdict {
   readonly timings: readonly ShapeTiming[];
 }
 
+/** What a run takes, for inputs of one shape. */
 export interface ShapeTiming {
   readonly shape: string;
   readonly runMs: number;
