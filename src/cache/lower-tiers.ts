@@ -57,6 +57,12 @@ export interface LowerTiersOptions {
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
+/** Where a question's answer goes in a tier, and what must still be so then. No scope: nowhere. */
+interface TierPlace {
+  readonly scope: TierScope | undefined;
+  readonly stamp: string | undefined;
+}
+
 /** Whoever holds a question may be a tab that the browser has frozen: nobody waits longer for it. */
 const MAX_HOLD_MS = 10_000;
 /** What others invalidated is looked for no more often: it costs as much as a hit in memory. */
@@ -68,8 +74,8 @@ export class LowerTiers {
   readonly #options: LowerTiersOptions;
   /** Puts that the tiers have not taken yet. */
   readonly #putting = new Set<Promise<unknown>>();
-  /** What each tier's stamp was when a question was looked for in vain: its answer is of no later time. */
-  readonly #stamps = new WeakMap<CacheKey, readonly (string | undefined)[]>();
+  /** Where each question was looked for in vain: its answer is of no later time, and goes nowhere else. */
+  readonly #places = new WeakMap<CacheKey, readonly TierPlace[]>();
   /** Stamps of the farthest tier, as they were last seen, by tenant and model. */
   readonly #lastStamps = new Map<string, string>();
   #polledAt = -Infinity;
@@ -106,14 +112,12 @@ export class LowerTiers {
     if (key.identity === undefined) return undefined;
     if (isSecret !== undefined && holdsSecret(kept, isSecret)) return 'redacted';
     const bytes = hashesOnly === true ? encodePortable(kept) : toBytes(kept, clock.epochNow() + ttlMs);
-    const stamps = this.#stamps.get(key);
+    const places = this.#places.get(key);
     const written = chain(this.#nameOf(key), (name) => {
-      const puts = tiers.map(({ tier }, i) =>
-        chain(this.#scopeIn(i, key), (scope) => {
-          if (scope === undefined) return undefined;
-          return tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, stamp: stamps?.[i], ...scope });
-        }),
-      );
+      const puts = tiers.map(({ tier }, i) => {
+        const { scope, stamp } = places?.[i] ?? {};
+        return scope && tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, stamp, ...scope });
+      });
       return puts.some((put) => put instanceof Promise) ? Promise.all(puts).then(() => undefined) : undefined;
     });
     if (written instanceof Promise) this.#keep(written);
@@ -157,27 +161,26 @@ export class LowerTiers {
     await Promise.all(this.#options.tiers.map(async ({ tier }) => task(tier)));
   }
 
-  #search(name: string, key: CacheKey, from = 0): MaybePromise<Looked> {
-    const { tiers } = this.#options;
-    const at = tiers[from];
+  /** `nearer`: the scopes of the tiers before, as they were when those were looked through. */
+  #search(name: string, key: CacheKey, nearer: readonly (TierScope | undefined)[] = []): MaybePromise<Looked> {
+    const at = this.#options.tiers[nearer.length];
     if (at === undefined) return {};
-    return chain(this.#scopeIn(from, key), (scope) =>
+    return chain(this.#scopeIn(nearer.length, key), (scope) =>
       chain(scope && at.tier.get(name, scope), (bytes) => {
         const found = bytes && this.#read(bytes, at, name, scope as TierScope);
-        if (found === undefined) return this.#search(name, key, from + 1);
-        for (let i = 0; i < from; i++) this.#fill(i, name, key, bytes as Uint8Array, found.ttlMs);
+        if (found === undefined) return this.#search(name, key, [...nearer, scope]);
+        this.#fill(nearer, name, bytes as Uint8Array, found.ttlMs);
         return { found };
       }),
     );
   }
 
-  /** Puts into a nearer tier what was found in a farther one. */
-  #fill(i: number, name: string, key: CacheKey, bytes: Uint8Array, ttlMs: number): void {
-    const put = chain(this.#scopeIn(i, key), (scope) => {
-      if (scope === undefined) return undefined;
-      return this.#options.tiers[i]?.tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, ...scope });
-    });
-    if (put instanceof Promise) this.#keep(put);
+  /** Puts into nearer tiers what was found in a farther one: there where it was looked for, whatever was invalidated since. */
+  #fill(nearer: readonly (TierScope | undefined)[], name: string, bytes: Uint8Array, ttlMs: number): void {
+    for (const [i, scope] of nearer.entries()) {
+      const put = scope && this.#options.tiers[i]?.tier.put(name, bytes, { ttlSeconds: ttlMs / 1000, ...scope });
+      if (put instanceof Promise) this.#keep(put);
+    }
   }
 
   /**
@@ -201,12 +204,14 @@ export class LowerTiers {
   }
 
   #remember(key: CacheKey): MaybePromise<void> {
-    const stamps = this.#options.tiers.map(({ tier }, i) =>
-      chain(this.#scopeIn(i, key), (scope) => scope && tier.stampOf?.(scope)),
+    const places = this.#options.tiers.map(({ tier }, i) =>
+      chain(this.#scopeIn(i, key), (scope) =>
+        chain(scope && tier.stampOf?.(scope), (stamp): TierPlace => ({ scope, stamp })),
+      ),
     );
-    const remember = (all: readonly (string | undefined)[]): void => void this.#stamps.set(key, all);
-    if (stamps.some((each) => each instanceof Promise)) return Promise.all(stamps).then(remember);
-    remember(stamps as readonly (string | undefined)[]);
+    const remember = (all: readonly TierPlace[]): void => void this.#places.set(key, all);
+    if (places.some((each) => each instanceof Promise)) return Promise.all(places).then(remember);
+    remember(places as readonly TierPlace[]);
   }
 
   /** What bytes say; undefined where they say nothing any more, or never did. */
