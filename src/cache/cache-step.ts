@@ -30,8 +30,8 @@ interface Asked {
   readonly cache: InferenceCache;
   readonly keys: QuestionKeys;
   readonly monitor: RepeatMonitor;
-  /** When the call came to the cache. */
-  readonly askedAt: number;
+  /** Milliseconds that the key took. */
+  readonly keyMs: number;
 }
 
 type Next = (call: InferenceCall) => Promise<unknown>;
@@ -77,6 +77,7 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
       call.source = 'l1';
       return decode(call, entry);
     }
+    const keyMs = performance.now() - askedAt;
     // An answer of before an invalidation is none to wait for.
     const flight = `${key.stamp} ${key.slot}`;
     const joined = flights.has(flight);
@@ -84,7 +85,7 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
     let shared: Shared;
     try {
       shared = await flights.share(flight, call.options.signal, (signal) =>
-        answerOnce({ cache, keys, monitor, askedAt }, key, call, next, signal),
+        answerOnce({ cache, keys, monitor, keyMs }, key, call, next, signal),
       );
     } catch (error) {
       // Refused for whoever began it, by a deadline or a place in the queue that was theirs: asked again on one's own.
@@ -120,7 +121,6 @@ async function answerOnce(
   signal: AbortSignal | undefined,
 ): Promise<Shared> {
   const { cache } = asked;
-  const keyedAt = performance.now();
   const looked = look(cache, key, signal);
   const below = looked instanceof Promise ? await looked : looked;
   try {
@@ -132,9 +132,7 @@ async function answerOnce(
         return { output: output.value, claimed: false, kept: found.kept, source: found.source };
       }
     }
-    // To wait for others is no cost.
-    const costMs = keyedAt - asked.askedAt;
-    return await runOnce({ ...asked, costMs }, key, call, next, signal);
+    return await runOnce(asked, key, call, next, signal);
   } finally {
     below?.release?.();
   }
@@ -159,7 +157,7 @@ function look(cache: InferenceCache, key: CacheKey, signal: AbortSignal | undefi
 }
 
 async function runOnce(
-  { cache, keys, monitor, costMs }: Asked & { readonly costMs: number },
+  { cache, keys, monitor, keyMs }: Asked,
   key: CacheKey,
   call: InferenceCall,
   next: Next,
@@ -188,7 +186,8 @@ async function runOnce(
   const kept: KeptAnswer | undefined = encoded === undefined ? undefined : [AnswerForm.WHOLE, encoded];
   if (kept !== undefined) cache.write(key, kept);
   else cache.countRefusal(someValue(output, isOnDevice, 4) ? 'gpu_resident' : 'not_portable');
-  monitor.recordCost(costMs + performance.now() - ranAt, ranAt - startedAt);
+  // To wait for others is no cost.
+  monitor.recordCost(keyMs + performance.now() - ranAt, ranAt - startedAt);
   return { output, claimed: false, kept, source: 'model' };
 }
 

@@ -115,7 +115,7 @@ async function openWith(
     result: privacy.encryptAtRest ? 'sealed' : 'plaintext',
     details,
   });
-  await check(config, platform, keys.keyring, audit);
+  await check(config, platform, audit);
 
   const tiers = await openTiers({
     platform,
@@ -186,12 +186,7 @@ async function openWith(
 }
 
 /** What fails stops the start where that is wanted, and else is written to the console. */
-async function check(
-  config: InferenceConfig,
-  platform: Platform,
-  keyring: Keyring,
-  audit: (event: AuditEvent) => void,
-): Promise<void> {
+async function check(config: InferenceConfig, platform: Platform, audit: (event: AuditEvent) => void): Promise<void> {
   const { mode, redactPatterns, redactBuiltIns, strictChecks, encryptAtRest } = config.privacy;
   // One of its own: what is tried in it is no call of anybody's.
   const cache = new InferenceCache({ config: config.cache, clock: platform.clock, digest: platform.digest });
@@ -200,7 +195,7 @@ async function check(
     config,
     privacyMode: mode,
     encryptAtRest,
-    encryptionKeyPresent: encryptAtRest && keyring.id !== '',
+    encryptionKeyPresent: encryptAtRest,
     redactionPatternsConfigured: redactPatterns.length > 0 || redactBuiltIns.length > 0,
   });
   const result = report.passed ? 'passed' : strictChecks ? 'refused' : 'failed';
