@@ -18,12 +18,18 @@ export interface CompilingOptions {
   readonly audit: (event: AuditEvent) => void;
 }
 
+/**
+ * Begins the search for a model that `load()` opened. `onWrong` is called where a faster way turned out to be wrong: what was
+ * answered, and kept, before may be wrong as well.
+ */
+export type BeginSearch = (
+  model: HostedModel,
+  frameworkOptions: LoadOptions['frameworkOptions'],
+  onWrong: () => void,
+) => void;
+
 /** What begins the search for a model that `load()` opened. It never fails anybody: what comes of it is in `backendReport`. */
-export async function createCompiling({
-  platform,
-  config,
-  audit,
-}: CompilingOptions): Promise<(model: HostedModel, frameworkOptions: LoadOptions['frameworkOptions']) => void> {
+export async function createCompiling({ platform, config, audit }: CompilingOptions): Promise<BeginSearch> {
   const { tolerance, warmupRequests } = config.compilation;
   const { memory } = platform;
   // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
@@ -42,7 +48,7 @@ export async function createCompiling({
   compiler.onEvent(({ identity, kind, ...details }) =>
     audit({ operation: 'compilation', modelId: identity, optimizationName: 'compilation', result: kind, details }),
   );
-  return (model, frameworkOptions) => {
+  return (model, frameworkOptions, onWrong) => {
     void compiler.compileAsync({
       model,
       modelBytes: model.modelBytes,
@@ -54,6 +60,7 @@ export async function createCompiling({
           frameworkOptions,
         }),
       open: (candidate, signal) => model.openWay(candidate, signal),
+      onWrong,
     });
   };
 }

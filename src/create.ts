@@ -12,6 +12,7 @@ import type { KeyRotation } from './cache/sealed/rotate-keys.ts';
 import type { Step } from './call.ts';
 import { InferenceConfig } from './config.ts';
 import type { InferenceConfigInit } from './config.ts';
+import type { BeginSearch } from './create-compiling.ts';
 import { UnsupportedOperationError } from './errors.ts';
 import { Emitter } from './events.ts';
 import type { EventSource } from './events.ts';
@@ -179,12 +180,12 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   };
   const close = (): Promise<void> => (closing ??= closeAll());
 
-  let compiling: Promise<(model: HostedModel, options: LoadOptions['frameworkOptions']) => void> | undefined;
-  const compile = async (model: HostedModel, frameworkOptions: LoadOptions['frameworkOptions']): Promise<void> => {
+  let compiling: Promise<BeginSearch> | undefined;
+  const search: (...args: Parameters<BeginSearch>) => Promise<void> = async (...args) => {
     compiling ??= import('./create-compiling.ts').then(({ createCompiling }) =>
       createCompiling({ platform, config, audit }),
     );
-    (await compiling)(model, frameworkOptions);
+    (await compiling)(...args);
   };
 
   return {
@@ -205,7 +206,11 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
         config: consentTo(modelConfig, loadOptions.backend),
       });
       if (optimizer.explain(proxy.modelId)?.steps.compilation.on === true && loadsReference(loadOptions.backend))
-        platform.waitUntil(compile(hosted, loadOptions.frameworkOptions));
+        platform.waitUntil(
+          search(hosted, loadOptions.frameworkOptions, () =>
+            platform.waitUntil((async () => cache.invalidateModel(proxy.modelId))()),
+          ),
+        );
       return proxy;
     },
     getBatchStats: (modelId) => batched?.getStats(modelId),

@@ -106,7 +106,7 @@ export {
 export type { ErrorCode } from './errors.ts';
 export type { BackendAttempt } from './model-errors.ts';
 export type { EventSource } from './events.ts';
-export type { BackendReport, HostedModel, RunOptions, SearchReport, SearchVerdict } from './host/hosted-model.ts';
+export type { BackendReport, HostedModel, RunOptions, SearchReport } from './host/hosted-model.ts';
 export type { LoadProgress } from './host/model-files.ts';
 export { KeyError } from './key-error.ts';
 export type { KeyErrorReason } from './key-error.ts';

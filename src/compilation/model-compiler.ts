@@ -1,6 +1,6 @@
 /** @module Finds the fastest way of running a model that gives the reference's answers, in the background. */
 
-import type { Clock } from '../platform.ts';
+import type { Clock, MaybePromise } from '../platform.ts';
 import { callShape } from '../call-shape.ts';
 import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
@@ -39,6 +39,8 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly place?: string | undefined;
   /** Opens a candidate in a place of its own, which may be killed. */
   readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
+  /** Called where what was used gave another answer than the reference: those that were kept before may be wrong as well. */
+  readonly onWrong?: (() => void) | undefined;
 }
 
 /** How a search is made. */
@@ -63,12 +65,16 @@ export interface CompileEvent {
   readonly candidate?: string | undefined;
   readonly reason?: string | undefined;
   readonly verdicts?: readonly Verdict[] | undefined;
+  /** Of 'rolled_back': whether an answer of it was another one than the reference's. */
+  readonly wasWrong?: boolean | undefined;
 }
 
 /** Less than this share of the reference's time is worth a second copy of the model. */
 const WORTHWHILE = 0.9;
 /** Calls of a shape that a faster way was not proven on, after which it is tried on it. */
 const NEW_SHAPE_CALLS = 3;
+/** Of more shapes that are not proven, the calls are counted anew. */
+const MAX_UNPROVEN = 1000;
 
 const NO_MEMORY: VerdictMemory = { get: () => undefined, put: () => undefined, delete: () => undefined };
 
@@ -168,6 +174,7 @@ export class ModelCompiler {
   /** Waits for the first calls, which are kept as goldens. The last one's inputs. */
   #firstCalls(model: CompilableModel, calls: number, signal: AbortSignal): Promise<readonly Portable[]> {
     const { goldens } = this.#options;
+    signal.throwIfAborted();
     let left = Math.max(1, calls);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error));
@@ -215,7 +222,7 @@ export class ModelCompiler {
       return this.#adopt(request, host, proven, [proven], signal);
     }
     void host?.client.retire();
-    await memory.delete(keyOf(request));
+    remember(() => memory.delete(keyOf(request)));
     return undefined;
   }
 
@@ -252,6 +259,7 @@ export class ModelCompiler {
           clock,
           signal,
         });
+        signal.throwIfAborted();
         verdicts.push(verdict);
         const share = shareOf(verdict);
         if (host !== undefined && verdict.passed && share < (best?.share ?? WORTHWHILE))
@@ -263,7 +271,8 @@ export class ModelCompiler {
       for (const each of opened) void each.client.retire();
       throw error;
     }
-    void memory.put(keyOf(request), { candidate: best?.verdict.candidate, timings: best?.verdict.timings ?? [] });
+    const { candidate, timings = [] } = best?.verdict ?? {};
+    remember(() => memory.put(keyOf(request), { candidate, timings }));
     if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
     return this.#adopt(request, best.host, best.verdict, verdicts, signal);
   }
@@ -277,7 +286,9 @@ export class ModelCompiler {
   ): FastPath {
     const { sampleRate } = this.#options;
     const { model } = request;
-    const rollBack = (reason: string): void => this.#rollBack(request, fast, verdicts, reason);
+    const rollBack = (reason: string, wasWrong = false): void =>
+      this.#rollBack(request, fast, verdicts, { reason, wasWrong });
+    const wrong = (reason: string): void => rollBack(reason, true);
     let due = 0;
     let comparing = false;
     const proving = new Map<string, number>();
@@ -293,9 +304,9 @@ export class ModelCompiler {
         due -= 1;
         comparing = true;
         const [inputs, copy] = [args, copyPortable(answer)];
-        void this.#compareOne(model, fast, inputs, copy, signal).finally(() => (comparing = false));
+        void this.#compareOne(model, inputs, copy, wrong, signal).finally(() => (comparing = false));
       },
-      onFailed: rollBack,
+      onFailed: (reason) => rollBack(reason),
     };
     host.client.onFailed((error) => rollBack(error.message));
     this.#compiled.set(model, fast);
@@ -303,9 +314,10 @@ export class ModelCompiler {
     model.observe((args, answer) => {
       const shape = callShape(args);
       const calls = (proving.get(shape) ?? 0) + 1;
+      if (proving.size >= MAX_UNPROVEN) proving.clear();
       proving.set(shape, calls);
       if (calls !== NEW_SHAPE_CALLS || fast.shapes.has(shape)) return;
-      void this.#prove(model, fast, shape, copyPortable(args), copyPortable(answer), signal);
+      void this.#prove(model, fast, { inputs: copyPortable(args), output: copyPortable(answer), shape }, wrong, signal);
     });
     model.report({ state: 'done', verdicts, chosen: name });
     this.#events.emit({ identity: model.identity, kind: 'chosen', candidate: name, verdicts });
@@ -315,15 +327,15 @@ export class ModelCompiler {
   /** Off the caller's path: the reference is asked what was answered. */
   async #compareOne(
     model: CompilableModel,
-    fast: FastPath,
     inputs: readonly Portable[],
     answer: Portable,
+    wrong: (reason: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
     try {
       const output = await model.askReference(inputs, signal);
       const difference = this.#options.differs({ output }, answer);
-      if (difference !== undefined) fast.onFailed(`It answered otherwise than the reference: ${difference}`);
+      if (difference !== undefined) wrong(`It answered otherwise than the reference: ${difference}`);
     } catch {
       // The reference could not be asked: that says nothing of the other.
     }
@@ -333,9 +345,8 @@ export class ModelCompiler {
   async #prove(
     model: CompilableModel,
     fast: FastPath,
-    shape: string,
-    inputs: readonly Portable[],
-    output: Portable,
+    { inputs, output, shape }: Omit<Golden, 'origin'>,
+    wrong: (reason: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const { differs, warmupRequests } = this.#options;
@@ -343,7 +354,7 @@ export class ModelCompiler {
       for (let round = 0; round <= warmupRequests; round++) {
         const answer = await fast.host.client.request('run', inputs, { signal });
         const difference = differs({ output }, answer);
-        if (difference !== undefined) return fast.onFailed(`It is wrong for ${shape}: ${difference}`);
+        if (difference !== undefined) return wrong(`It is wrong for ${shape}: ${difference}`);
       }
       fast.shapes.add(shape);
       this.#events.emit({ identity: model.identity, kind: 'shape_proven', candidate: fast.name, reason: shape });
@@ -356,11 +367,11 @@ export class ModelCompiler {
     request: CompileRequest<CompilableModel>,
     fast: FastPath,
     verdicts: readonly Verdict[],
-    reason: string,
+    { reason, wasWrong }: { readonly reason: string; readonly wasWrong: boolean },
   ): void {
     const { model } = request;
     if (this.#compiled.get(model) !== fast) return;
-    void this.#options.memory.delete(keyOf(request));
+    remember(() => this.#options.memory.delete(keyOf(request)));
     this.#compiled.delete(model);
     model.observe(undefined);
     model.use(undefined);
@@ -370,7 +381,8 @@ export class ModelCompiler {
       verdicts,
       chosen: undefined,
     });
-    this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: fast.name, reason });
+    this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: fast.name, reason, wasWrong });
+    if (wasWrong) request.onWrong?.();
   }
 }
 
@@ -387,4 +399,9 @@ function keyOf({ model, place = '' }: CompileRequest<CompilableModel>): string {
 
 function runnerOf({ client }: OpenedHost, openMs: number): OpenCandidate {
   return { openMs, run: (inputs, signal) => client.request('run', inputs, { signal }) };
+}
+
+/** Behind everything: a verdict that is not kept costs a search. */
+function remember(task: () => MaybePromise<void>): void {
+  void (async () => task())().catch(() => undefined);
 }

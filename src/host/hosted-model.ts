@@ -2,6 +2,7 @@
 
 import type { TensorInfo } from '../adapters/adapter.ts';
 import type { CallOptions } from '../call.ts';
+import type { Verdict } from '../compilation/trial.ts';
 import { ClosedError, EpochlyError, InputError } from '../errors.ts';
 import { HostError } from '../model-errors.ts';
 import type { BackendAttempt } from '../model-errors.ts';
@@ -47,19 +48,9 @@ export interface SearchReport {
   readonly state: 'waiting' | 'searching' | 'done' | 'off';
   readonly reason?: string | undefined;
   /** Each way that was tried, and what came of it. */
-  readonly verdicts: readonly SearchVerdict[];
+  readonly verdicts: readonly Verdict[];
   /** The way that answers now what it was proven on; undefined where the reference answers all. */
   readonly chosen: string | undefined;
-}
-
-/** What came of one way of running the model. */
-export interface SearchVerdict {
-  readonly candidate: string;
-  readonly passed: boolean;
-  readonly reason?: string | undefined;
-  readonly goldens: number;
-  readonly openMs?: number | undefined;
-  readonly timings: readonly { readonly shape: string; readonly runMs: number; readonly referenceMs: number }[];
 }
 
 /** A host with the model open in it. */

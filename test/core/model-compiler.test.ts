@@ -1,6 +1,6 @@
 /** The search for a faster way, against ways that are wrong, slow, or fail, in every manner that was seen of GPU backends. */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ModelCompiler } from '../../src/compilation/model-compiler.ts';
 import type { CompilableModel, CompileEvent, CompileRequest } from '../../src/compilation/model-compiler.ts';
 import { HostError } from '../../src/model-errors.ts';
@@ -140,8 +140,10 @@ function setUp(
   const events: CompileEvent[] = [];
   compiler.onEvent((event) => events.push(event));
   const hosts: Record<string, SimulatedHost> = {};
+  const onWrong = vi.fn();
   const request: CompileRequest<SimulatedModel> = {
     model,
+    onWrong,
     modelBytes: 1000,
     candidates: async () => Object.keys(ways).map((name) => ({ name, backend: 'cpu' as const })),
     async open({ name }, signal) {
@@ -169,7 +171,7 @@ function setUp(
     for (let i = 0; i < 3; i++) await run(4, i);
     return settle(searching);
   };
-  return { clock, model, goldens, compiler, events, hosts, request, run, search, settle };
+  return { clock, model, goldens, compiler, events, hosts, onWrong, request, run, search, settle };
 }
 
 test('the fastest of those that give the same answers is used, and the others are gone', async () => {
@@ -241,7 +243,7 @@ test('one that is wrong for one shape is never used for it, and no longer for ot
 });
 
 test('one that goes wrong later is found by the sample, and dropped at the first difference', async () => {
-  const { search, run, settle, clock, events } = setUp(
+  const { search, run, settle, clock, events, onWrong } = setUp(
     { liar: (each, n) => ({ answer: n > 100 ? each : right(each), ms: 1 }) },
     { sampleRate: 0.1 },
   );
@@ -255,6 +257,8 @@ test('one that goes wrong later is found by the sample, and dropped at the first
   // One in ten is looked at.
   expect(wrong).toBeGreaterThan(0);
   expect(wrong).toBeLessThanOrEqual(10);
+  // What was kept of its answers is not believed any more.
+  expect(onWrong).toHaveBeenCalledOnce();
   expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'rolled_back']);
 });
 
@@ -263,11 +267,12 @@ describe('within a call the reference answers, and the other is dropped, where i
     ['answers NaN', (each, n) => ({ answer: n > 50 ? each.map(() => NaN) : right(each), ms: 1 })],
     ['crashes', (each, n) => (n > 50 ? { ms: 1 } : { answer: right(each), ms: 1 })],
   ])('%s', async (_name, way) => {
-    const { search, run, events, hosts } = setUp({ candidate: way }, { sampleRate: 0 });
+    const { search, run, events, hosts, onWrong } = setUp({ candidate: way }, { sampleRate: 0 });
     await search();
     for (let i = 0; i < 60; i++) expect((await run(4, i)).answer).toEqual(right(input(4, i)[0] as Numbers));
     expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'rolled_back']);
     expect(hosts['candidate']?.retired).toBe(true);
+    expect(onWrong).not.toHaveBeenCalled();
   });
 });
 
