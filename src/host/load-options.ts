@@ -10,9 +10,9 @@ import type { LoadProgress } from './model-files.ts';
 /** Options of `load()`. */
 export interface LoadOptions {
   /**
-   * Where to run: one backend, or several of which the first that opens is taken. Default 'auto': the reference, which is
-   * the CPU in Node and WebAssembly in browsers. A backend that is named is the caller's choice, and is reported as
-   * unproven.
+   * Where to run: one backend, or several of which the first that opens is taken. A backend that is named is the caller's choice,
+   * and is reported as unproven. Default: the reference, which is the CPU in Node and WebAssembly in browsers; 'auto' is the same to
+   * begin with, and consent to level 3 for this model: a faster way takes over what it was proven on, once one is found.
    */
   readonly backend?: Backend | 'auto' | readonly Backend[] | undefined;
   /**
