@@ -1,7 +1,6 @@
 /** @module Finds the fastest way of running a model that gives the reference's answers, in the background. */
 
 import type { Clock, MaybePromise } from '../platform.ts';
-import { callShape } from '../call-shape.ts';
 import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
 import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
@@ -10,9 +9,10 @@ import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { Golden, GoldenStore } from '../safety/golden-store.ts';
 import type { Candidate } from './candidates.ts';
+import { useChosenWay } from './chosen-way.ts';
+import type { DroppedWay } from './chosen-way.ts';
 import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
 import type { PreCompileResult } from './compile-safety-monitor.ts';
-import { findNonFinite } from './output-validity.ts';
 import { tryCandidate } from './trial.ts';
 import type { OpenCandidate, Verdict } from './trial.ts';
 import type { KeptVerdict, VerdictMemory } from './verdict-memory.ts';
@@ -71,10 +71,6 @@ export interface CompileEvent {
 
 /** Less than this share of the reference's time is worth a second copy of the model. */
 const WORTHWHILE = 0.9;
-/** Calls of a shape that a faster way was not proven on, after which it is tried on it. */
-const NEW_SHAPE_CALLS = 3;
-/** Of more shapes that are not proven, the calls are counted anew. */
-const MAX_UNPROVEN = 1000;
 
 const NO_MEMORY: VerdictMemory = { get: () => undefined, put: () => undefined, delete: () => undefined };
 
@@ -280,94 +276,33 @@ export class ModelCompiler {
   #adopt(
     request: CompileRequest<CompilableModel>,
     host: OpenedHost,
-    { candidate: name, timings }: Verdict,
+    verdict: Verdict,
     verdicts: readonly Verdict[],
     signal: AbortSignal,
   ): FastPath {
-    const { sampleRate } = this.#options;
     const { model } = request;
-    const rollBack = (reason: string, wasWrong = false): void =>
-      this.#rollBack(request, fast, verdicts, { reason, wasWrong });
-    const wrong = (reason: string): void => rollBack(reason, true);
-    let due = 0;
-    let comparing = false;
-    const proving = new Map<string, number>();
-    const fast: FastPath = {
-      name,
+    const { identity } = model;
+    const { candidate: name } = verdict;
+    const fast = useChosenWay({
+      ...this.#options,
+      model,
       host,
-      shapes: new Set(timings.map(({ shape }) => shape)),
-      faultOf: findNonFinite,
-      onAnswered: (args, answer) => {
-        due += sampleRate;
-        // One at a time: what is sampled must not be what the machine does.
-        if (due < 1 || comparing) return;
-        due -= 1;
-        comparing = true;
-        const [inputs, copy] = [args, copyPortable(answer)];
-        void this.#compareOne(model, inputs, copy, wrong, signal).finally(() => (comparing = false));
-      },
-      onFailed: (reason) => rollBack(reason),
-    };
-    host.client.onFailed((error) => rollBack(error.message));
-    this.#compiled.set(model, fast);
-    model.use(fast);
-    model.observe((args, answer) => {
-      const shape = callShape(args);
-      const calls = (proving.get(shape) ?? 0) + 1;
-      if (proving.size >= MAX_UNPROVEN) proving.clear();
-      proving.set(shape, calls);
-      if (calls !== NEW_SHAPE_CALLS || fast.shapes.has(shape)) return;
-      void this.#prove(model, fast, { inputs: copyPortable(args), output: copyPortable(answer), shape }, wrong, signal);
+      verdict,
+      signal,
+      onShapeProven: (shape) => this.#events.emit({ identity, kind: 'shape_proven', candidate: name, reason: shape }),
+      onDropped: (dropped) => this.#rollBack(request, fast, verdicts, dropped),
     });
+    this.#compiled.set(model, fast);
     model.report({ state: 'done', verdicts, chosen: name });
-    this.#events.emit({ identity: model.identity, kind: 'chosen', candidate: name, verdicts });
+    this.#events.emit({ identity, kind: 'chosen', candidate: name, verdicts });
     return fast;
-  }
-
-  /** Off the caller's path: the reference is asked what was answered. */
-  async #compareOne(
-    model: CompilableModel,
-    inputs: readonly Portable[],
-    answer: Portable,
-    wrong: (reason: string) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    try {
-      const output = await model.askReference(inputs, signal);
-      const difference = this.#options.differs({ output }, answer);
-      if (difference !== undefined) wrong(`It answered otherwise than the reference: ${difference}`);
-    } catch {
-      // The reference could not be asked: that says nothing of the other.
-    }
-  }
-
-  /** A shape that came later: until the faster way was right on it, again and again, the reference answers. */
-  async #prove(
-    model: CompilableModel,
-    fast: FastPath,
-    { inputs, output, shape }: Omit<Golden, 'origin'>,
-    wrong: (reason: string) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { differs, warmupRequests } = this.#options;
-    try {
-      for (let round = 0; round <= warmupRequests; round++) {
-        const answer = await fast.host.client.request('run', inputs, { signal });
-        const difference = differs({ output }, answer);
-        if (difference !== undefined) return wrong(`It is wrong for ${shape}: ${difference}`);
-      }
-      fast.shapes.add(shape);
-      this.#events.emit({ identity: model.identity, kind: 'shape_proven', candidate: fast.name, reason: shape });
-    } catch {
-      // It stays with the reference.
-    }
   }
 
   #rollBack(
     request: CompileRequest<CompilableModel>,
     fast: FastPath,
     verdicts: readonly Verdict[],
-    { reason, wasWrong }: { readonly reason: string; readonly wasWrong: boolean },
+    { reason, wasWrong }: DroppedWay,
   ): void {
     const { model } = request;
     if (this.#compiled.get(model) !== fast) return;
