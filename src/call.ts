@@ -56,4 +56,21 @@ export interface InferenceCall extends ModelCall {
 export type AnswerSource = 'model' | 'l1' | 'l2' | 'l3' | 'shared';
 
 /** One step of the way of one call. It calls `next` at most once. */
-export type Step = (call: InferenceCall, next: (call: InferenceCall) => Promise<unknown>) => Promise<unknown>;
+export interface Step {
+  (call: InferenceCall, next: (call: InferenceCall) => Promise<unknown>): Promise<unknown>;
+  /** The way past the step for calls of a model; undefined where all have to come by. */
+  readonly bypassOf?: ((model: object) => StepBypass | undefined) | undefined;
+}
+
+/**
+ * A way past a step: a run of the model leaves little in the processor's caches, and each function that is called after it is
+ * one to fetch again. So a call for which a step would do nothing need not come by it.
+ */
+export interface StepBypass {
+  /** Whether a call that comes now, with no options that a step reads, may go past. Changes nothing. */
+  isOpen(): boolean;
+  /** A call goes past. */
+  enter(): void;
+  /** It has ended. */
+  leave?(): void;
+}

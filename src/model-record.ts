@@ -1,9 +1,9 @@
 /** @module What is kept of one wrapped model: its number, its count of calls, its way of a call. */
 
 import type { AdapterDetection, EntryPoint, InferenceAdapter, LazyAdapter } from './adapters/adapter.ts';
-import type { AnswerSource, CallOptions, InferenceCall, ModelCall } from './call.ts';
+import type { AnswerSource, CallOptions, InferenceCall, ModelCall, StepBypass } from './call.ts';
 import type { InferenceConfig } from './config.ts';
-import { composePipeline, guardCall } from './pipeline.ts';
+import { composeBypass, composePipeline, guardCall } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { ProxyBehaviour } from './proxy.ts';
 import type { CallEvent, ModelWrapperParts } from './wrap.ts';
@@ -24,6 +24,8 @@ export class ModelRecord implements ProxyBehaviour {
   /** Whose calls those are that name nobody; undefined where tenants are not kept apart. */
   readonly #tenant: string | undefined;
   #pipeline: Pipeline;
+  /** Past all steps of it; undefined where there is no way. */
+  #bypass: StepBypass | undefined;
   #calls = 0;
   /** How often the weights changed: an identity names the weights as they were at first. */
   #mutations = 0;
@@ -68,13 +70,52 @@ export class ModelRecord implements ProxyBehaviour {
     this.#parts.cache.modelChanged(this.modelId);
   }
 
-  async call(
+  call(
     entryPoint: string,
     args: readonly unknown[],
     viewOptions: CallOptions,
     original: () => unknown,
   ): Promise<unknown> {
     this.#calls++;
+    const bypass = this.#bypass;
+    const isPlain = hasNoOptions(viewOptions) && (args.length === 1 || this.#detection.splitOptions === undefined);
+    if (bypass !== undefined && isPlain && bypass.isOpen())
+      return this.#callPast(bypass, entryPoint, args, viewOptions, original);
+    return this.#callWhole(entryPoint, args, viewOptions, original);
+  }
+
+  /** A call for which no step would do anything. One function, and one promise: what is called after a run is cold. */
+  async #callPast(
+    bypass: StepBypass,
+    entryPoint: string,
+    args: readonly unknown[],
+    { context = this.#parts.platform.currentContext() }: CallOptions,
+    original: () => unknown,
+  ): Promise<unknown> {
+    bypass.enter();
+    const startedAt = this.#parts.platform.clock.now();
+    let source: AnswerSource | undefined;
+    let error: unknown;
+    try {
+      const output = await original();
+      source = 'model';
+      this.#profile(startedAt, args, output);
+      return output;
+    } catch (thrown) {
+      error = thrown;
+      throw thrown;
+    } finally {
+      bypass.leave?.();
+      this.#finished({ entryPoint, source, error, context }, startedAt);
+    }
+  }
+
+  async #callWhole(
+    entryPoint: string,
+    args: readonly unknown[],
+    viewOptions: CallOptions,
+    original: () => unknown,
+  ): Promise<unknown> {
     const startedAt = this.#parts.platform.clock.now();
     let { context = this.#parts.platform.currentContext() } = viewOptions;
     let source: AnswerSource | undefined;
@@ -170,7 +211,9 @@ export class ModelRecord implements ProxyBehaviour {
         config: batched?.batching,
         observe: (call, requests, run) => this.#invoke(call, run, requests),
       });
-      this.#pipeline = composePipeline([cacheStep, batchStep].filter((step) => step !== undefined));
+      const steps = [cacheStep, batchStep].filter((step) => step !== undefined);
+      this.#pipeline = composePipeline(steps);
+      this.#bypass = composeBypass(steps, this.#model);
       this.#adapter = loaded;
     } catch (error) {
       console.warn(`epochly could not load its adapter for ${adapter.name}, and only observes the model:`, error);
@@ -234,4 +277,9 @@ export class ModelRecord implements ProxyBehaviour {
     }
     calls.emit({ ...about, modelId: this.modelId, durationMs });
   }
+}
+
+/** Whether a call has nothing but its arguments: nothing is to be waited for less, or otherwise, than usual. */
+function hasNoOptions({ signal, deadlineMs, priority, transfer }: CallOptions): boolean {
+  return signal === undefined && deadlineMs === undefined && priority === undefined && transfer === undefined;
 }

@@ -1,6 +1,6 @@
 /** @module The way of one call: steps composed once a model, so that a disabled feature is an absent step. */
 
-import type { CallOptions, InferenceCall, Step } from './call.ts';
+import type { CallOptions, InferenceCall, Step, StepBypass } from './call.ts';
 import { abortReason, ConfigError, DeadlineExceededError } from './errors.ts';
 import type { Clock } from './platform.ts';
 
@@ -12,6 +12,29 @@ const invokeModel: Pipeline = (call) => call.invoke(call.options);
 /** Composes steps, the first outermost, around the model. */
 export function composePipeline(steps: readonly Step[]): Pipeline {
   return steps.reduceRight<Pipeline>((next, step) => (call) => step(call, next), invokeModel);
+}
+
+/** Where there is no step there is none to come by. */
+const NOTHING_TO_PASS: StepBypass = { isOpen: () => true, enter() {} };
+
+/** The way past all steps; undefined where there is none past one of them. */
+export function composeBypass(steps: readonly Step[], model: object): StepBypass | undefined {
+  const ways = steps.map((step) => step.bypassOf?.(model));
+  return ways.length === 0 ? NOTHING_TO_PASS : ways.reduce((outer, inner) => outer && inner && past(outer, inner));
+}
+
+function past(outer: StepBypass, inner: StepBypass): StepBypass {
+  return {
+    isOpen: () => outer.isOpen() && inner.isOpen(),
+    enter() {
+      outer.enter();
+      inner.enter();
+    },
+    leave() {
+      outer.leave?.();
+      inner.leave?.();
+    },
+  };
 }
 
 /**

@@ -19,6 +19,11 @@ import { runBatch } from './run-batch.ts';
 import { RunLessons } from './run-lessons.ts';
 import { takeRequests } from './take-requests.ts';
 
+/** Requests in a row that found the model idle, after which the next ones may go past the queues. */
+const ALONE = 8;
+/** Of those, one in so many goes the whole way: what a run costs may change. */
+const WHOLE_WAY = 16;
+
 export interface BatchRunnerParts {
   readonly target: Omit<BatchTarget, 'timed'>;
   readonly config: MicroBatcherConfig;
@@ -53,6 +58,13 @@ export class BatchRunner implements DeviceMember {
   /** Whether requests came together the last time that the model was idle. */
   #company = false;
   #wait: Disposable | undefined;
+  /** Requests in a row that found the model idle; and of those, the latest that went past the queues. */
+  #alone = 0;
+  #passed = 0;
+  /** Where the latest one that went the whole way had its place. */
+  #lastQueue: BatchQueue | undefined;
+  /** When the run began that is past the queues now; Infinity where none is. */
+  #pastAt = Infinity;
   readonly #onIdle: (() => void)[] = [];
 
   constructor({ target, config, clock, device, limits, queues }: BatchRunnerParts) {
@@ -85,7 +97,42 @@ export class BatchRunner implements DeviceMember {
 
   /** Milliseconds until a run that begins now is carried out. */
   busyMs(now: number): number {
-    return this.#pipelined || !this.#hasRoom() ? this.lessons.busyMs(now, this.#pipelined) : 0;
+    if (!this.#pipelined && this.#hasRoom()) return 0;
+    return Math.max(this.#pastMs(now), this.lessons.busyMs(now, this.#pipelined));
+  }
+
+  /** Milliseconds until a run that is past the queues has ended, as far as that is known. */
+  #pastMs(now: number): number {
+    const queue = this.#lastQueue;
+    if (this.#pastAt > now || queue?.isSure(now) !== true) return 0;
+    return Math.max(0, this.#pastAt + (queue.curve.costOf(1) ?? 0) - now);
+  }
+
+  /**
+   * Whether a request may go past the queues: it finds the model idle, as those before it did. Not on a device that several
+   * models share: there each run counts.
+   */
+  get mayPass(): boolean {
+    return this.#alone >= ALONE && this.#passed < WHOLE_WAY && !this.#device.isShared && this.#isQuiet();
+  }
+
+  #isQuiet(): boolean {
+    return this.#inFlight === 0 && this.#waiting === 0 && !this.#pumpIsDue && !this.#settling && !this.#company;
+  }
+
+  /** A request that `mayPass` begins to run. */
+  beginPast(): void {
+    this.#passed++;
+    this.#inFlight++;
+    this.#pastAt = this.#clock.now();
+  }
+
+  /** It has ended. */
+  endPast(): void {
+    this.#pastAt = Infinity;
+    this.#inFlight--;
+    if (this.#waiting > 0) this.#device.next();
+    else if (this.#onIdle.length > 0) this.#sayIdle();
   }
 
   /** Whether a request need not wait in any queue: nobody waits before it, and nobody is expected to come with it. */
@@ -106,6 +153,9 @@ export class BatchRunner implements DeviceMember {
     rows: number,
     run: () => Promise<unknown>,
   ): Promise<unknown> {
+    this.#alone = this.#isQuiet() ? this.#alone + 1 : 0;
+    this.#passed = 0;
+    this.#lastQueue = queue;
     if (this.#inFlight === 0) this.#expectCompany();
     queue.waits.observe(0);
     queue.countLength(length, length);
@@ -132,6 +182,7 @@ export class BatchRunner implements DeviceMember {
 
   /** A request waits for its turn. Rejects where its input cannot be kept. */
   enqueue({ queue, length }: QueuePlace, submitted: SubmittedRequest, rows: number, now: number): Promise<unknown> {
+    this.#alone = 0;
     return new Promise((resolve, reject) => {
       const request = createRequest(this.#target, submitted, {
         rows,

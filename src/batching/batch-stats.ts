@@ -38,6 +38,8 @@ export interface BatcherStats {
   readonly waiting: number;
   readonly inFlight: number;
   readonly requests: number;
+  /** Of those, requests that found the model idle, as those before them, and went past the queues: in no queue's numbers. */
+  readonly alone: number;
   /** Requests refused because the queue was full. */
   readonly refusedFull: number;
   /** Requests refused because they could not be answered before their deadline any more. */

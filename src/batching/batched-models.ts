@@ -42,11 +42,12 @@ export class BatchedModels {
     });
     void batcher.start();
     this.#batchers.set(modelId, new WeakRef(batcher));
-    return (call, next) => {
+    const step: Step = (call, next) => {
       const { entryPoint, args, options, deadlineAt, deadlineMs } = call;
       const runNow = (): Promise<unknown> => next(call);
       return batcher.submit({ ...options, call: { entryPoint, args }, deadlineAt, deadlineMs, runNow });
     };
+    return Object.assign(step, { bypassOf: () => batcher.bypass });
   }
 
   getStats(modelId: number): BatcherStats | undefined {
@@ -60,7 +61,7 @@ export class BatchedModels {
   #deviceOf(backend: string | undefined): DeviceShare {
     if (backend === undefined || !EXCLUSIVE.has(backend)) return new DeviceShare();
     let device = this.#devices.get(backend);
-    if (device === undefined) this.#devices.set(backend, (device = new DeviceShare()));
+    if (device === undefined) this.#devices.set(backend, (device = new DeviceShare({ isShared: true })));
     return device;
   }
 }

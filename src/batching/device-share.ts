@@ -10,6 +10,8 @@ export interface DeviceMember {
 
 /** Counts the runs on a device, and shares its time out: also to each run what is its own of time that several shared. */
 export class DeviceShare {
+  /** Whether models of several batchers run on it. */
+  readonly isShared: boolean;
   readonly #waiting = new Set<DeviceMember>();
   /** How many runs each model has on it. */
   readonly #runs = new Map<DeviceMember, number>();
@@ -19,6 +21,10 @@ export class DeviceShare {
   #inFlight = 0;
   /** What the model had used whose run began last: where those stand who take turns. */
   #turnMs = 0;
+
+  constructor({ isShared = false }: { readonly isShared?: boolean | undefined } = {}) {
+    this.isShared = isShared;
+  }
 
   /** Whether a model may run: runs of two models at once would be counted against each other, and hold each other up. */
   hasRoomFor(member: DeviceMember): boolean {

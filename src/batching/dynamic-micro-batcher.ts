@@ -2,7 +2,7 @@
 
 import type { InferenceAdapter } from '../adapters/adapter.ts';
 import { RequestPriority } from '../call.ts';
-import type { CallOptions, ModelCall } from '../call.ts';
+import type { CallOptions, ModelCall, StepBypass } from '../call.ts';
 import { systemClock } from '../clock.ts';
 import { abortReason, ClosedError, ConfigError } from '../errors.ts';
 import { guardCall } from '../pipeline.ts';
@@ -49,6 +49,7 @@ export class DynamicMicroBatcher<Model extends object = any> {
   readonly #runner: BatchRunner;
   #started = false;
   #requests = 0;
+  #alone = 0;
   #refusedFull = 0;
   #refusedLate = 0;
 
@@ -111,6 +112,17 @@ export class DynamicMicroBatcher<Model extends object = any> {
     });
   }
 
+  /** @internal Past the queues, for requests that one by one find the model idle. */
+  readonly bypass: StepBypass = {
+    isOpen: () => this.#started && this.#runner.mayPass,
+    enter: () => {
+      this.#requests++;
+      this.#alone++;
+      this.#runner.beginPast();
+    },
+    leave: () => this.#runner.endPast(),
+  };
+
   /** What waits, what runs, and how each queue fares. */
   getStats(): BatcherStats {
     const { inFlight, lessons, refusedLate, waiting } = this.#runner;
@@ -120,6 +132,7 @@ export class DynamicMicroBatcher<Model extends object = any> {
       waiting,
       inFlight,
       requests: this.#requests,
+      alone: this.#alone,
       refusedFull: this.#refusedFull,
       refusedLate: this.#refusedLate + refusedLate,
     };

@@ -2,13 +2,13 @@
 
 import { isOnDevice } from '../device-tensor.ts';
 import { someValue } from '../shapes.ts';
-import type { AnswerSource, InferenceCall, Step } from '../call.ts';
+import type { AnswerSource, InferenceCall, Step, StepBypass } from '../call.ts';
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import { AnswerForm } from './inference-cache.ts';
 import type { CacheKey, InferenceCache, KeptAnswer } from './inference-cache.ts';
 import { QuestionKeys } from './question-keys.ts';
-import { fingerprintOf, RepeatMonitor } from './repeat-monitor.ts';
+import { RepeatMonitor } from './repeat-monitor.ts';
 import type { CacheQuestion } from './question-keys.ts';
 import type { Looked } from './lower-tiers.ts';
 import { EpochlyError } from '../errors.ts';
@@ -44,17 +44,34 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
   const keys = new QuestionKeys(cache, digest);
   const flights = new SingleFlight<Shared>();
   const monitors = new WeakMap<object, RepeatMonitor>();
+  const monitorOf = (model: object): RepeatMonitor => {
+    let monitor = monitors.get(model);
+    if (monitor === undefined) monitors.set(model, (monitor = new RepeatMonitor()));
+    return monitor;
+  };
+  /** Those that persistent tiers keep go past only where that costs much of what a run does: they are kept for a later time. */
+  const goesPast = (monitor: RepeatMonitor, isKept: boolean): boolean =>
+    monitor.isBypassing && (!isKept || cache.lower === undefined || monitor.isDear);
+  const pass = (monitor: RepeatMonitor): void => {
+    monitor.passed();
+    cache.countRefusal('never_repeats');
+  };
 
-  return async function answerFromCache(call, next) {
+  const bypassOf = (model: object): StepBypass => {
+    const monitor = monitorOf(model);
+    return { isOpen: () => goesPast(monitor, true), enter: () => pass(monitor) };
+  };
+  return Object.assign(answerFromCache, { bypassOf });
+
+  async function answerFromCache(call: InferenceCall, next: Next): Promise<unknown> {
     const refusal = call.adapter.cacheRefusal(call.model, call);
     if (refusal !== undefined) {
       cache.countRefusal(refusal);
       return next(call);
     }
-    let monitor = monitors.get(call.model);
-    if (monitor === undefined) monitors.set(call.model, (monitor = new RepeatMonitor()));
-    if (monitor.isBypassing && !isSample(monitor, cache, call)) {
-      cache.countRefusal('never_repeats');
+    const monitor = monitorOf(call.model);
+    if (goesPast(monitor, call.identity !== undefined)) {
+      pass(monitor);
       return next(call);
     }
     const askedAt = performance.now();
@@ -109,7 +126,7 @@ export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Arra
       return output;
     }
     return decode(call, kept as KeptAnswer);
-  };
+  }
 }
 
 /** What every caller of one question waits for. */
@@ -136,17 +153,6 @@ async function answerOnce(
   } finally {
     below?.release?.();
   }
-}
-
-/**
- * Whether to look for a question of a model whose questions were not seen to repeat. Those that persistent tiers keep are, unless
- * that costs much of what a run does: they are kept for a later time, whatever repeats now.
- */
-function isSample(monitor: RepeatMonitor, cache: InferenceCache, call: InferenceCall): boolean {
-  if (call.identity !== undefined && cache.lower !== undefined && !monitor.isDear) return true;
-  const inputs = call.adapter.encodeInputs(call.model, call);
-  // Those of a GPU take longer to be told apart than the sample is worth.
-  return monitor.shouldLook(inputs === undefined || inputs instanceof Promise ? 0 : fingerprintOf(inputs));
 }
 
 function look(cache: InferenceCache, key: CacheKey, signal: AbortSignal | undefined): MaybePromise<Looked | undefined> {
