@@ -45,6 +45,16 @@ export interface RemoteStoreOptions {
   readonly timeoutMs: number;
 }
 
+/**
+ * SHA-256 of `bytes` as 64 hexadecimal digits: at once for what is small, later where only an asynchronous implementation is fast
+ * enough. `bytes` may be reused by the caller as soon as this returns.
+ */
+export interface Digest {
+  (bytes: Uint8Array): MaybePromise<string>;
+  /** From so many bytes on it takes less time than to make a text of them. Default 513. */
+  readonly fasterFromBytes?: number | undefined;
+}
+
 /** What the core needs from where it runs. */
 export interface Platform {
   readonly name: 'browser' | 'node' | 'web';
@@ -55,11 +65,7 @@ export interface Platform {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The configuration file's content (`epochly` in package.json, or epochly.config.json); undefined where there is none. */
   readConfigFile(): Readonly<Record<string, unknown>> | undefined;
-  /**
-   * SHA-256 of `bytes` as 64 hexadecimal digits: at once for what is small, later where only an asynchronous
-   * implementation is fast enough. `bytes` may be reused by the caller as soon as this returns.
-   */
-  digest(bytes: Uint8Array): MaybePromise<string>;
+  readonly digest: Digest;
   /** Reads all files of a model and their SHA-256. */
   readModel(source: ModelSource, options: ReadOptions): Promise<ModelFiles>;
   /** Opens a place for a model to live in. Rejects with the reason where that kind cannot be had here. */

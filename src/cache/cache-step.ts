@@ -3,7 +3,7 @@
 import { isOnDevice } from '../device-tensor.ts';
 import { someValue } from '../shapes.ts';
 import type { AnswerSource, InferenceCall, Step, StepBypass } from '../call.ts';
-import type { MaybePromise } from '../platform.ts';
+import type { Digest, MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import { AnswerForm } from './inference-cache.ts';
 import type { CacheKey, InferenceCache, KeptAnswer } from './inference-cache.ts';
@@ -40,7 +40,7 @@ type Next = (call: InferenceCall) => Promise<unknown>;
  * The step that answers from the cache, joins an equal call in flight, or keeps what the model answers. `digest`: SHA-256 as
  * hexadecimal digits.
  */
-export function createCacheStep(cache: InferenceCache, digest: (bytes: Uint8Array) => MaybePromise<string>): Step {
+export function createCacheStep(cache: InferenceCache, digest: Digest): Step {
   const keys = new QuestionKeys(cache, digest);
   const flights = new SingleFlight<Shared>();
   const monitors = new WeakMap<object, RepeatMonitor>();

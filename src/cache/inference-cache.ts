@@ -2,7 +2,7 @@
 
 import type { CacheRefusal } from '../adapters/adapter.ts';
 import { sha256 } from '../hash.ts';
-import type { Clock, MaybePromise } from '../platform.ts';
+import type { Clock, Digest, MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import { DEFAULT_CACHE_CONFIG } from './cache-config.ts';
 import type { CacheConfig } from './cache-config.ts';
@@ -78,7 +78,7 @@ export interface InferenceCacheOptions {
   readonly config?: Partial<CacheConfig> | undefined;
   readonly clock?: Pick<Clock, 'now'> | undefined;
   /** SHA-256 as hexadecimal digits. Default: by web standards, which is later for what is long. */
-  readonly digest?: ((bytes: Uint8Array) => MaybePromise<string>) | undefined;
+  readonly digest?: Digest | undefined;
   /** Whose answers `get` and `put` mean where nobody is named. Default 'default'. */
   readonly tenant?: string | undefined;
 }
@@ -89,7 +89,7 @@ export interface InferenceCacheOptions {
  */
 export class InferenceCache {
   readonly #l1: L1Cache;
-  readonly #digest: (bytes: Uint8Array) => MaybePromise<string>;
+  readonly #digest: Digest;
   readonly #tenant: string;
   #keys: QuestionKeys | undefined;
   /** How often each scope was invalidated. */

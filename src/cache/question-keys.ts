@@ -1,7 +1,7 @@
 /** @module Keys of questions: equal for equal ones, and for no others. Loaded with the first question. */
 
 import { PortableWriter } from '../codec.ts';
-import type { MaybePromise } from '../platform.ts';
+import type { Digest, MaybePromise } from '../platform.ts';
 import { copyPortable, isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { CacheKey, InferenceCache } from './inference-cache.ts';
@@ -17,16 +17,16 @@ export interface CacheQuestion {
   readonly args: readonly Portable[];
 }
 
-/** Up to here the question itself is the key: keeping its bytes costs less than hashing them. */
-const MAX_EXACT_BYTES = 512;
+/** Below this the question itself is the key, unless the platform's digest is fast: keeping its bytes costs less than hashing them. */
+const HASHED_FROM_BYTES = 513;
 
 export class QuestionKeys {
   readonly #cache: Pick<InferenceCache, 'stampOf'>;
-  readonly #digest: (bytes: Uint8Array) => MaybePromise<string>;
+  readonly #digest: Digest;
   readonly #writer = new PortableWriter();
 
   /** `digest`: SHA-256 as hexadecimal digits. */
-  constructor(cache: Pick<InferenceCache, 'stampOf'>, digest: (bytes: Uint8Array) => MaybePromise<string>) {
+  constructor(cache: Pick<InferenceCache, 'stampOf'>, digest: Digest) {
     this.#cache = cache;
     this.#digest = digest;
   }
@@ -39,7 +39,8 @@ export class QuestionKeys {
     const { modelId, identity, tenant = 'default' } = question;
     const stamp = this.#cache.stampOf(modelId, identity);
     const bytes = this.#preimage(question);
-    if (bytes.length <= MAX_EXACT_BYTES) return { slot: exactSlot(bytes), modelId, identity, tenant, stamp };
+    if (bytes.length < (this.#digest.fasterFromBytes ?? HASHED_FROM_BYTES))
+      return { slot: exactSlot(bytes), modelId, identity, tenant, stamp };
     const hash = this.#digest(bytes);
     if (typeof hash === 'string') return { slot: hash, modelId, identity, tenant, stamp };
     const preimage = bytes.slice();

@@ -5,6 +5,7 @@ import type { CacheKey } from '../../src/cache/inference-cache.ts';
 import { QuestionKeys } from '../../src/cache/question-keys.ts';
 import type { CacheQuestion } from '../../src/cache/question-keys.ts';
 import { encodePortable } from '../../src/codec.ts';
+import type { Digest } from '../../src/platform.ts';
 import type { Portable } from '../../src/portable.ts';
 import { sha256Hex } from '../../src/sha256.ts';
 import { portable } from '../helpers/arbitraries.ts';
@@ -35,6 +36,22 @@ test('two questions share a slot exactly where they are equal, short or long', (
       expect(slotOf(keys, pad(a))).toBe(slotOf(keys, pad(a)));
     }),
   );
+});
+
+test('a question is hashed from as many bytes on as the platform’s digest is faster', () => {
+  const slot = (digest: Digest, length: number): string =>
+    slotOf(new QuestionKeys(new InferenceCache(), digest), {
+      modelId: 1,
+      entryPoint: '',
+      args: [new Uint8Array(length)],
+    });
+  const hashes = (digest: Digest, length: number): boolean => /^[0-9a-f]{64}$/.test(slot(digest, length));
+  // An exact one is the question's bytes behind one character.
+  const overhead = slot((bytes) => sha256Hex(bytes), 190).length - 1 - 190;
+  const fast = Object.assign((bytes: Uint8Array) => sha256Hex(bytes), { fasterFromBytes: 200 });
+  const lengths = [199, 200, 512, 513].map((total) => total - overhead);
+  expect(lengths.map((length) => hashes(fast, length))).toEqual([false, true, true, true]);
+  expect(lengths.map((length) => hashes((bytes) => sha256Hex(bytes), length))).toEqual([false, false, false, true]);
 });
 
 test('a short question cannot be made to look like the hash of a long one', () => {
