@@ -159,7 +159,7 @@ function sizeToExplore(situation: BatchSituation, available: number): number | u
   for (const size of [1, sizeBelow(best), best, sizeAbove(best), best * 2, sizeWithin(available)]) {
     if (size === undefined || size > available || size > largest * 2 || !isTolerable(situation, size)) continue;
     const at = curve.lastObserved(size) ?? -Infinity;
-    const staleMs = Math.max(STALE_MS, STALE_RUNS * (curve.costOf(size) ?? 0));
+    const staleMs = Math.max(STALE_MS, STALE_RUNS * (curve.hopedCostOf(size) ?? 0));
     const stale = now - at > (size > situation.waitingRows ? GATHERED : 1) * staleMs;
     if (stale && (stalest === undefined || at < stalest.at)) stalest = { size, at };
   }
@@ -172,7 +172,7 @@ function sizeToExplore(situation: BatchSituation, available: number): number | u
  */
 function isTolerable(situation: BatchSituation, size: number): boolean {
   const { curve, queuedRows, oldestWaitMs, targetLatencyMs } = situation;
-  const expected = curve.costOf(size) ?? 0;
+  const expected = curve.hopedCostOf(size) ?? 0;
   if (oldestWaitMs + expected * 1.5 <= targetLatencyMs) return true;
   const [first] = curve.points;
   if (first === undefined || oldestWaitMs + (first.costMs / first.size) * queuedRows <= targetLatencyMs) return false;

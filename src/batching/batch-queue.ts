@@ -13,6 +13,8 @@ import type { RequestQueue } from './request-queue.ts';
 const EXPLORATION_SHARE = 0.01;
 /** And so many of the first run's cost at the beginning, when nothing is known. */
 const EXPLORATION_START = 4;
+/** A run that takes so many times what it should was held up. */
+const PAUSED = 4;
 /** What was learned so long ago, or so many times its cost, is too old to refuse anybody for it. */
 const SURE_MS = 1000;
 const SURE_RUNS = 10;
@@ -75,10 +77,15 @@ export class BatchQueue {
   /** A run of the model took `costMs` of the device. */
   ran(rows: number, requests: number, costMs: number, now: number): void {
     // The first batch of a size also pays for what is done once: the second shows what it costs.
-    const tried = rows === this.exploredRows && this.curve.lastObserved(nearestSize(rows)) !== undefined;
+    const size = nearestSize(rows);
+    const tried = rows === this.exploredRows && this.curve.lastObserved(size) !== undefined;
     if (rows === this.exploredRows) this.exploredRows = 0;
     const best = this.curve.costOf(this.bestSize);
-    if (tried && best !== undefined) this.#exploredMs += Math.max(0, costMs - (best * rows) / this.bestSize);
+    if (tried && best !== undefined) {
+      // A pause of the machine's is not what trying cost; a size that is slow for itself is soon known, and not tried again.
+      const most = this.curve.isTrusted(size) ? Infinity : PAUSED * (this.curve.hopedCostOf(size) ?? Infinity);
+      this.#exploredMs += Math.max(0, Math.min(costMs, most) - (best * rows) / this.bestSize);
+    }
     this.#busyMs += costMs;
     if (this.#firstMs === 0) this.#firstMs = costMs;
     this.curve.observe(rows, costMs, now);

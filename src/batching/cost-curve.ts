@@ -4,6 +4,8 @@ import { nearestSize } from './batch-sizes.ts';
 
 /** How many of a size's last costs are kept: their median is its cost, so that three slow ones of seven change nothing. */
 const WINDOW = 7;
+/** From so many on one pause among them does not decide what a size is taken to cost. */
+const TRUSTED = 3;
 /**
  * So many costs in a row, for so long, all off to the same side by more than `CHANGED`: the machine has changed, and all
  * sizes with it. What is shorter is a pause of the garbage collector's, or of another process.
@@ -64,6 +66,22 @@ export class CostCurve {
    */
   costOf(rows: number): number | undefined {
     return interpolate(this.#points, rows);
+  }
+
+  /** Whether what a size costs is known from so many batches that a pause in one of them does not decide it. */
+  isTrusted(size: number): boolean {
+    return (this.#find(size)?.costs.length ?? 0) >= TRUSTED;
+  }
+
+  /**
+   * Milliseconds that a batch may take if what was seen of its size, in few batches, was bad luck: a size that a pause of the
+   * machine's once made slow is one to try again.
+   */
+  hopedCostOf(size: number): number | undefined {
+    const own = this.costOf(size);
+    if (own === undefined || this.isTrusted(size)) return own;
+    const others = this.#points.filter((each) => each.size !== size && !each.provisional);
+    return Math.min(own, interpolate(others, size) ?? own);
   }
 
   /** Takes in what a batch cost. */
