@@ -156,8 +156,17 @@ function sizeToExplore(situation: BatchSituation, available: number): number | u
   const growing = efficiency(situation, largest) >= efficiency(situation, best) * (1 - TIE);
   if (larger > largest && growing && isTolerable(situation, larger)) return larger;
   let stalest: { readonly size: number; readonly at: number } | undefined;
-  for (const size of [1, sizeBelow(best), best, sizeAbove(best), best * 2, sizeWithin(available)]) {
-    if (size === undefined || size > available || size > largest * 2 || !isTolerable(situation, size)) continue;
+  for (const size of [
+    1,
+    sizeWithin(best / 2),
+    sizeBelow(best),
+    best,
+    sizeAbove(best),
+    best * 2,
+    sizeWithin(available),
+  ]) {
+    if (size === undefined || size < 1 || size > available || size > largest * 2 || !isTolerable(situation, size))
+      continue;
     const at = curve.lastObserved(size) ?? -Infinity;
     const staleMs = Math.max(STALE_MS, STALE_RUNS * (curve.hopedCostOf(size) ?? 0));
     const stale = now - at > (size > situation.waitingRows ? GATHERED : 1) * staleMs;
