@@ -31,6 +31,7 @@ test.each([
 });
 
 test('one pause in ten runs costs the pauses, and not the batches', async () => {
+  const shares: number[] = [];
   for (let seed = 1; seed <= 5; seed++) {
     const clock = createFakeClock();
     const random = createRandom(seed);
@@ -38,8 +39,9 @@ test('one pause in ten runs costs the pauses, and not the batches', async () => 
     const bench = await setUpWith(clock, simulatedModel(clock, withPauses), simulatedAdapter(), TARGET);
     await drive(bench, 16, 20_000);
     const best = 16 / (cost(16) + 3);
-    expect([seed, (await drive(bench, 16, 20_000)) / best > 0.85]).toEqual([seed, true]);
+    shares.push((await drive(bench, 16, 10_000)) / best);
   }
+  expect(shares.reduce((sum, each) => sum + each) / shares.length).toBeGreaterThan(0.88);
 });
 
 test('a size that is slow each time is not tried beyond what the latency allows', async () => {
