@@ -11,6 +11,7 @@ import { closeLoad, openLoad } from './load-panel.ts';
 import { byId } from './dom.ts';
 import { addCall, drawHeatMap, drawMap, drawResults } from './views.ts';
 import type { Hit } from './views.ts';
+import { showWays } from './ways.ts';
 
 const SHOWN = 8;
 
@@ -53,6 +54,7 @@ async function open(backend: Backend | 'auto'): Promise<void> {
       );
     });
     showBackend(embedder);
+    showWays(embedder.model);
     await embedAll(embedder, progress);
     openLoad(embedder);
     await showKept();
