@@ -1,5 +1,6 @@
 /** @module One call, answered by the first of several ways to an answer that gives a right one in time. */
 
+import { afterAwake } from '../awake-timer.ts';
 import { systemClock } from '../clock.ts';
 import { abortReason, ConfigError, DeadlineExceededError, EpochlyError } from '../errors.ts';
 import { Emitter, notify } from '../events.ts';
@@ -273,7 +274,7 @@ export class FallbackChain<Call, Answer> {
         if (ms < caller.endsAt - this.#clock.now()) {
           // Where this thread was busy, the answer may have come and not been read.
           const onTime = (): void => this.#clock.soon(() => giveUp(new HopTimeoutError(hop.name, ms)));
-          timer = this.#clock.after(ms, onTime);
+          timer = afterAwake(this.#clock, ms, onTime);
         }
         runChecked(hop, call, time, ms).then((answer) => {
           if (time.isUp) discard(hop, answer);
