@@ -24,7 +24,7 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
     model: model.identity,
     optimizationName: verdict.candidate,
     reference: (inputs, { signal }) => model.askReference(inputs, signal),
-    optimized: (inputs, { signal }) => host.client.request('run', inputs, { signal }),
+    optimized: (inputs, { onLeave }) => host.client.request('run', inputs, { onLeave }),
     async rebuild(signal) {
       const opened = await reopen(signal);
       if (signal.aborted) void opened.client.retire();

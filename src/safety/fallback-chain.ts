@@ -14,6 +14,8 @@ import { FallbacksExhaustedError, HopTimeoutError, WrongAnswerError } from './sa
 export interface HopOptions {
   /** Aborts where nobody waits for the hop any more: the caller left, or its time is up. */
   readonly signal: AbortSignal;
+  /** Calls a listener with the reason when `signal` aborts: for what is asked often, since making a signal costs more than all else here. */
+  readonly onLeave: (listener: (reason: unknown) => void) => void;
   /** Milliseconds that are left to the hop; Infinity where nobody set an end. */
   readonly deadlineMs: number;
 }
@@ -110,13 +112,18 @@ class HopTime {
   hasEnded = false;
   #reason: unknown;
   #stop: AbortController | undefined;
+  #listener: ((reason: unknown) => void) | undefined;
 
-  /** The signal is made when it is asked for: it costs more than all else here, and many hops take none. */
+  /** The signal is made when it is asked for: many hops take none. */
   optionsOf(deadlineMs: number): HopOptions {
     const signal = (): AbortSignal => this.#signal();
     return {
       get signal() {
         return signal();
+      },
+      onLeave: (listener) => {
+        this.#listener = listener;
+        if (this.isUp) listener(this.#reason);
       },
       deadlineMs,
     };
@@ -125,6 +132,7 @@ class HopTime {
   end(reason: unknown): void {
     this.isUp = true;
     this.#reason = reason;
+    this.#listener?.(reason);
     this.#stop?.abort(reason);
   }
 

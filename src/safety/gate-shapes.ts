@@ -8,7 +8,7 @@ import { structureOf } from './output-structure.ts';
 export interface ShapeTrial {
   readonly shape: string;
   stage: 'new' | 'shadow' | 'proven';
-  /** Canaries that were begun since one was passed. */
+  /** Times in a row that it could not be found out whether it is right. */
   attempts: number;
   /** Calls it was asked beside the reference, and right. */
   shadowed: number;

@@ -78,15 +78,6 @@ export class GateWays {
     const budgetMs = (): number => MIN_BUDGET_MS + SLOWEST * this.#slowestMs * this.#running;
     const serving: FallbackHop<GatedCall, Portable> = {
       ...optimized,
-      async run({ inputs }, options) {
-        try {
-          return await request.optimized(inputs, options);
-        } catch (error) {
-          // What is wrong with the inputs the reference says as well, and better.
-          if (EpochlyError.isInstance(error, 'INPUT')) throw new DoubtError(error.message);
-          throw error;
-        }
-      },
       breaker,
       check(answer, call) {
         const doubt = doubtOf(answer, call);
@@ -110,8 +101,15 @@ export class GateWays {
   /** The optimisation's answer, or the reference's where that has none that can be right. */
   async askBoth(call: GatedCall, options: FallbackCallOptions): Promise<FallbackResult<Portable>> {
     this.#running++;
+    const startedAt = this.#clock.now();
     try {
-      return await plainly(this.#both.run(call, options));
+      return await this.#both.run(call, options);
+    } catch (error) {
+      if (!EpochlyError.isInstance(error, 'INPUT')) throw plain(error);
+      // What is wrong with the inputs the reference says as well, and better.
+      const { deadlineMs = Infinity } = options;
+      const leftMs = deadlineMs - (this.#clock.now() - startedAt);
+      return { answer: await this.askReference(call, { ...options, deadlineMs: leftMs }), hops: [] };
     } finally {
       this.#running--;
     }
@@ -146,6 +144,10 @@ async function plainly<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {
-    throw EpochlyError.isInstance(error, 'FALLBACKS_EXHAUSTED') ? error.cause : error;
+    throw plain(error);
   }
+}
+
+function plain(error: unknown): unknown {
+  return EpochlyError.isInstance(error, 'FALLBACKS_EXHAUSTED') ? error.cause : error;
 }

@@ -4,20 +4,21 @@ import { callShape } from '../call-shape.ts';
 import { ClosedError } from '../errors.ts';
 import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
-import type { Clock, MaybePromise } from '../platform.ts';
+import type { Clock } from '../platform.ts';
 import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
 import type { DriftMonitor } from './drift-monitor.ts';
 import type { FallbackCallOptions } from './fallback-chain.ts';
+import { GateComparison } from './gate-comparison.ts';
 import type { GateChange, GateDiagnostics, GateEvidence, GateState } from './gate-report.ts';
 import type { GateRequest, GateStage } from './gate-request.ts';
+import { GateReturn } from './gate-return.ts';
 import { faultOf, GateShapes, learn } from './gate-shapes.ts';
 import type { ShapeTrial } from './gate-shapes.ts';
-import { DoubtError, GateWays, kindOf } from './gate-ways.ts';
+import { GateTraffic } from './gate-traffic.ts';
+import { DoubtError, GateWays } from './gate-ways.ts';
 import type { GatedCall } from './gate-ways.ts';
 import type { Golden, GoldenStore } from './golden-store.ts';
-import { HysteresisController } from './hysteresis-controller.ts';
 import type { ValidatorRegistry } from './validator-registry.ts';
 
 /** What the orchestrator lends to its gates. */
@@ -36,10 +37,8 @@ export interface GateTools {
 
 /** Runs of each golden in a canary: backends are known that are right once, and wrong from the second run on. */
 const CANARY_RUNS = 3;
-/** Canaries of one shape that come to nothing, after which it stays with the reference. */
+/** So many attempts, one after another, to hold it against the reference that come to nothing leave a shape to the reference. */
 const MAX_ATTEMPTS = 3;
-/** Until what is under way has ended, in milliseconds. */
-const BUSY_MS = 1000;
 /** In their order: what was reached is not gone back to, but through 'recovering'. */
 const ASCENT: readonly GateState[] = ['capturing', 'canary', 'shadow', 'staged', 'on'];
 
@@ -62,26 +61,17 @@ export class OptimizationGate implements Disposable {
   readonly #provenShapes = new Emitter<string>();
   readonly #request: GateRequest;
   readonly #tools: GateTools;
-  readonly #driftName: string;
-  readonly #breaker: CircuitBreaker;
-  readonly #hysteresis: HysteresisController;
+  readonly #comparison: GateComparison;
+  readonly #return: GateReturn;
+  readonly #traffic: GateTraffic;
   readonly #ways: GateWays;
   readonly #shapes = new GateShapes();
   readonly #closing = new AbortController();
   #state: GateState = 'capturing';
   #reason = 'No call was answered yet.';
-  /** Of the stages. */
-  #level = 0;
-  /** Answers of this stage that were compared. */
-  #passed = 0;
-  /** What the optimisation is owed of its share of the calls. */
-  #share = 0;
-  /** A comparison that chance has chosen and that had to wait for another. */
-  #owed = false;
   /** Something is compared, or about to be: one at a time, for what is sampled must not be what the machine does. */
   #busy = false;
   #generation = 0;
-  #timer: Disposable | undefined;
   readonly #counts = { answered: 0, compared: 0, fallbacks: 0, recoveries: 0 };
 
   /** @internal Gates are made by `SafetyOrchestrator.gateOptimization()`. */
@@ -92,23 +82,14 @@ export class OptimizationGate implements Disposable {
     this.onShapeProven = this.#provenShapes.event;
     this.#request = request;
     this.#tools = tools;
-    this.#driftName = `${request.optimizationName} of ${request.model}`;
-    this.#breaker = new CircuitBreaker(request.optimizationName, {
-      clock,
-      random,
-      classify: kindOf,
-      // A canary as a whole, which has limits of its own.
-      probes: 1,
-      probeTimeoutMs: Infinity,
-    });
-    this.#breaker.onStateChange(({ to, reason }) => {
-      if (to === 'open') this.#recoverLater(reason);
-    });
-    this.#hysteresis = new HysteresisController({ clock });
+    this.#comparison = new GateComparison(request, tools.validators, tools.drift);
+    this.#traffic = new GateTraffic(tools);
+    const onFailed = (reason: string): void => this.#recoverLater(reason);
+    this.#return = new GateReturn({ name: request.optimizationName, clock, random, onFailed });
     this.#ways = new GateWays({
       request,
       clock,
-      breaker: this.#breaker,
+      breaker: this.#return.breaker,
       doubtOf: (answer, call) => this.#doubtOf(answer, call),
       signal: this.#closing.signal,
     });
@@ -131,19 +112,16 @@ export class OptimizationGate implements Disposable {
    *
    * @throws what the reference throws; the signal's reason; DeadlineExceededError; ClosedError
    */
-  async run(inputs: readonly Portable[], options: FallbackCallOptions = {}): Promise<Portable> {
-    if (this.#state === 'closed') throw new ClosedError();
+  run(inputs: readonly Portable[], options: FallbackCallOptions = {}): Promise<Portable> {
+    if (this.#state === 'closed') return Promise.reject(new ClosedError());
     const trial = this.#shapes.of(callShape(inputs));
     const call: GatedCall = { inputs, trial, generation: this.#generation };
-    if (this.#takes(trial)) return this.#askBoth(call, options);
-    const answer = await this.#ways.askReference(call, options);
-    this.#learnFrom(call, answer);
-    return answer;
+    return this.#takes(trial) ? this.#askBoth(call, options) : this.#askReference(call, options);
   }
 
   /** It failed outside of a call, such as a process that crashed between two. */
   fail(reason: string): void {
-    if (this.#isTried) this.#count(new Error(reason));
+    if (this.#isTried) this.#return.fail(reason);
   }
 
   /** @internal Another gate of the same found it to be wrong. */
@@ -171,13 +149,16 @@ export class OptimizationGate implements Disposable {
   #takes({ stage }: ShapeTrial): boolean {
     if (stage !== 'proven') return false;
     if (this.#state === 'on') return true;
-    if (this.#state !== 'staged') return false;
-    this.#share = Math.min(1, this.#share + this.#shareNow());
-    if (this.#share < 1 || this.#busy) return false;
-    this.#share = 0;
+    if (this.#state !== 'staged' || !this.#traffic.takes(!this.#busy)) return false;
     // Nothing else is answered by it until this answer is known to be right.
     this.#busy = true;
     return true;
+  }
+
+  async #askReference(call: GatedCall, options: FallbackCallOptions): Promise<Portable> {
+    const answer = await this.#ways.askReference(call, options);
+    this.#learnFrom(call, answer);
+    return answer;
   }
 
   async #askBoth(call: GatedCall, options: FallbackCallOptions): Promise<Portable> {
@@ -186,18 +167,16 @@ export class OptimizationGate implements Disposable {
     let isHeld = this.#state === 'staged';
     try {
       const { answer, hops } = await this.#ways.askBoth(call, options);
-      if (hops.length > 1) {
+      if (hops.length !== 1) {
         this.#counts.fallbacks++;
-        const { error } = hops[0] as (typeof hops)[number];
+        const error = hops[0]?.error;
         if (error instanceof DoubtError && error.fault !== undefined && generation === this.#generation)
           this.#judgeFault(error.fault, trial, answer);
         return answer;
       }
-      // Found to be wrong while the answer was on its way here.
-      if (generation !== this.#generation) return await this.#ways.askReference(call, options);
       this.#counts.answered++;
       trial.answers++;
-      if (isHeld || this.#isChosen(trial)) {
+      if (isHeld || this.#traffic.chooses(trial.answers, !this.#busy)) {
         isHeld = false;
         const actual = copyPortable(answer);
         const own = { ...call, inputs: copyPortable(call.inputs) };
@@ -209,15 +188,6 @@ export class OptimizationGate implements Disposable {
     }
   }
 
-  /** Whether to hold this answer against the reference: the first of a shape always, the n-th with the chance 1/n, or the rate. */
-  #isChosen({ answers }: ShapeTrial): boolean {
-    const { random, sampleRate } = this.#tools;
-    this.#owed ||= random() < Math.max(sampleRate, 1 / answers);
-    if (!this.#owed || this.#busy) return false;
-    this.#owed = false;
-    return true;
-  }
-
   #doubtOf(answer: Portable, { trial, generation }: GatedCall): DoubtError | undefined {
     if (generation !== this.#generation) return new DoubtError('It is not used any more.');
     const fault = faultOf(answer, trial);
@@ -226,7 +196,7 @@ export class OptimizationGate implements Disposable {
 
   /** What cannot be right is no fault where the reference answers so as well. */
   #judgeFault(fault: string, trial: ShapeTrial, answer: Portable): void {
-    if (faultOf(answer, trial) === undefined) this.#count(new Error(`Its answer cannot be right: ${fault}`));
+    if (faultOf(answer, trial) === undefined) this.#return.fail(`Its answer cannot be right: ${fault}`);
     else learn(trial, [answer]);
   }
 
@@ -237,7 +207,11 @@ export class OptimizationGate implements Disposable {
     if (trial.attempts >= MAX_ATTEMPTS) return;
     const output = copyPortable(answer);
     const own = { ...call, inputs: copyPortable(call.inputs) };
-    this.#begin(() => (trial.stage === 'new' ? this.#prove(own, output) : this.#shadow(own, output)));
+    this.#begin(async () => {
+      trial.attempts++;
+      await (trial.stage === 'new' ? this.#prove(own, output) : this.#shadow(own, output));
+      trial.attempts = 0;
+    });
   }
 
   #begin(task: () => Promise<void>): void {
@@ -265,10 +239,9 @@ export class OptimizationGate implements Disposable {
     if (generation !== this.#generation) return;
     this.#ascend('canary', `There are goldens of ${trial.shape}.`);
     const mine = goldens.get(model, trial.shape);
-    trial.attempts++;
-    const isRight = await this.#breaker.execute(() => this.#canary(call, mine));
-    if (!isRight || mine.length === 0 || generation !== this.#generation) return;
-    trial.attempts = 0;
+    if (mine.length === 0) throw new Error('Nothing of the call could be kept.');
+    const isRight = await this.#return.breaker.execute(() => this.#canary(call, mine));
+    if (!isRight || generation !== this.#generation) return;
     this.#beginShadow([trial.shape]);
     this.#ascend('shadow', `It was right on ${mine.length} goldens of ${trial.shape}, ${CANARY_RUNS} times each.`);
   }
@@ -297,17 +270,15 @@ export class OptimizationGate implements Disposable {
   async #shadow(call: GatedCall, output: Portable): Promise<void> {
     const { trial, generation } = call;
     learn(trial, [output]);
-    const answer = await this.#breaker.execute(() => this.#ways.askApart('optimized', call, true));
+    const answer = await this.#return.breaker.execute(() => this.#ways.askApart('optimized', call, true));
     if (!(await this.#isRight(call, output, answer))) return;
     if (generation !== this.#generation) return;
     if (++trial.shadowed < this.#tools.shadowCalls) return;
-    if (this.#state === 'shadow' && !this.#hysteresis.shouldEnable(this.optimizationName, { verdict: 'passed' }))
-      return;
+    const isFirst = this.#state === 'shadow';
+    if (isFirst && !this.#return.enable()) return;
     trial.stage = 'proven';
     this.#provenShapes.emit(trial.shape);
-    if (this.#state !== 'shadow') return;
-    this.#hysteresis.recordTransition(this.optimizationName);
-    this.#climb(`It was right on ${trial.shadowed} calls beside the reference.`);
+    if (isFirst) this.#climb(`It was right on ${trial.shadowed} calls beside the reference.`);
   }
 
   /** Of what it answered. */
@@ -315,45 +286,29 @@ export class OptimizationGate implements Disposable {
     const expected = await this.#ways.askApart('reference', call);
     if (!(await this.#isRight(call, expected, actual))) return;
     if (call.generation !== this.#generation || this.#state !== 'staged') return;
-    this.#passed++;
-    const { answers } = this.#tools.stages[this.#level] as GateStage;
-    if (this.#passed < answers) return;
-    this.#level++;
-    this.#climb(`${this.#passed} of its answers to callers were compared, and right.`);
+    const passed = this.#traffic.pass();
+    if (passed !== undefined) this.#climb(`${passed} of its answers to callers were compared, and right.`);
   }
 
-  /** To the stage of the level, or beyond all of them. */
   #climb(reason: string): void {
-    this.#passed = 0;
-    this.#share = 0;
-    this.#become(this.#level < this.#tools.stages.length ? 'staged' : 'on', reason);
+    this.#become(this.#traffic.isFull ? 'on' : 'staged', reason);
   }
 
   /** Whether two answers agree; where they do not, it is turned off for good. @throws where that could not be found out */
   async #isRight(call: GatedCall, expected: Portable, actual: Portable, isGolden = false): Promise<boolean> {
-    const { drift, validators } = this.#tools;
-    const { workloadType = 'encoder' } = this.#request;
-    const { trial, generation } = call;
-    const difference = await this.#differs(expected, actual, trial.shape);
+    const { shape } = call.trial;
+    const difference = await this.#comparison.differenceOf(expected, actual, shape);
     this.#counts.compared++;
     if (difference !== undefined) {
       if (this.#state === 'closed' || this.#state === 'off') return false;
-      this.#end('off', `Its answer to ${trial.shape} is not the reference's: ${difference}`, true);
+      this.#end('off', `Its answer to ${shape} is not the reference's: ${difference}`, true);
       if (!isGolden) await this.#keep(call, expected);
       return false;
     }
-    const measure = validators.get(workloadType);
-    if (measure === undefined || this.#state !== 'on' || generation !== this.#generation) return true;
-    const drifted = await drift.recordShadowComparison(
-      this.#driftName,
-      expected,
-      actual,
-      measure,
-      workloadType,
-      trial.shape,
-    );
-    if (drifted === undefined || generation !== this.#generation) return true;
-    this.#count(new Error(drifted));
+    if (isGolden || this.#state !== 'on' || call.generation !== this.#generation) return true;
+    const drifted = await this.#comparison.driftOf(expected, actual, shape);
+    if (drifted === undefined || call.generation !== this.#generation) return true;
+    this.#return.fail(drifted);
     return false;
   }
 
@@ -362,36 +317,14 @@ export class OptimizationGate implements Disposable {
     const { model, reference } = this.#request;
     const { signal } = new AbortController();
     const ask = async (each: readonly Portable[]): Promise<Portable> =>
-      reference(each, { signal, deadlineMs: Infinity });
+      reference(each, { signal, onLeave: () => undefined, deadlineMs: Infinity });
     await this.#tools.goldens.capture(model, inputs, output, ask, true);
-  }
-
-  #differs(expected: Portable, actual: Portable, label: string): MaybePromise<string | undefined> {
-    const { differs, workloadType = 'encoder' } = this.#request;
-    if (differs !== undefined) return differs({ output: expected }, actual);
-    return (async () => {
-      const report = await this.#tools.validators.validate(workloadType, [{ expected, actual, label }]);
-      // A validator that failed has found nothing out.
-      if (report.error !== undefined) throw report.error;
-      return report.verdict === 'failed' ? report.message : undefined;
-    })();
-  }
-
-  /** A failure outside of what the breaker sees; grave ones open it, which is what leads to a recovery. */
-  #count(error: Error): void {
-    try {
-      this.#breaker.fail(this.#breaker.enter(), error);
-    } catch {
-      // It is open.
-    }
   }
 
   #recoverLater(reason: string): void {
     if (!this.#isTried) return;
-    const { optimizationName } = this;
     this.#counts.recoveries++;
-    if (this.#hysteresis.getDiagnostics()[optimizationName]?.enabled === true)
-      this.#hysteresis.recordTransition(optimizationName);
+    this.#return.disable();
     this.#forget();
     this.#become('recovering', reason);
     this.#schedule();
@@ -400,39 +333,32 @@ export class OptimizationGate implements Disposable {
   /** What it was is no more: answers that are still to come of it are not given to anybody. */
   #forget(): void {
     this.#generation++;
-    this.#level = 0;
-    this.#owed = false;
+    this.#traffic.reset();
     this.#shapes.reset();
-    this.#tools.drift.refreshReference(this.#driftName);
+    this.#comparison.reset();
   }
 
-  /** The back-off's jitter is added, so that not all that a driver's reset took along come back at once. */
   #schedule(): void {
-    const dwellMs = this.#hysteresis.getDiagnostics()[this.optimizationName]?.remainingMs ?? 0;
-    const waitMs = dwellMs + this.#breaker.getDiagnostics().retryInMs;
-    this.#timer = this.#tools.clock.after(waitMs, () => this.#recover());
+    this.#return.schedule(
+      () => this.#busy,
+      () => this.#recover(),
+    );
   }
 
   #recover(): void {
-    if (this.#busy) {
-      this.#timer = this.#tools.clock.after(BUSY_MS, () => this.#recover());
-      return;
-    }
     const all = this.#tools.goldens.get(this.#request.model);
     // Of those that it may have failed of, the calls decide.
     const shapes = [...new Set(all.map(({ shape }) => shape))].filter((each) => this.#shapes.of(each).attempts === 0);
     this.#begin(async () => {
       try {
-        const isRight = await this.#breaker.execute(async () => {
+        const isRight = await this.#return.breaker.execute(async () => {
           await this.#ways.rebuild();
           return this.#canaryOf(shapes);
         });
         if (!isRight || this.#state !== 'recovering') return;
       } catch (error) {
         if (this.#state !== 'recovering') return;
-        // An error that says nothing leaves the breaker half-open.
-        if (this.#breaker.state.kind !== 'open') this.#count(new Error((error as Error).message));
-        this.#hysteresis.shouldEnable(this.optimizationName, { verdict: 'failed' });
+        this.#return.failAgain((error as Error).message);
         return this.#schedule();
       }
       this.#beginShadow(shapes);
@@ -449,7 +375,7 @@ export class OptimizationGate implements Disposable {
   }
 
   #end(state: 'off' | 'closed', reason: string, wasWrong: boolean): void {
-    this.#timer?.[Symbol.dispose]();
+    this.#return.stop();
     this.#forget();
     this.#become(state, reason, wasWrong);
   }
@@ -465,13 +391,9 @@ export class OptimizationGate implements Disposable {
     this.#changes.emit({ optimizationName: this.optimizationName, from, to, reason, wasWrong, ...this.#evidence() });
   }
 
-  #shareNow(): number {
-    if (this.#state === 'on') return 1;
-    return this.#state === 'staged' ? (this.#tools.stages[this.#level] as GateStage).share : 0;
-  }
-
   #evidence(): GateEvidence {
     const { answered, compared, fallbacks } = this.#counts;
-    return { share: this.#shareNow(), answered, compared, fallbacks, shapes: this.#shapes.proven };
+    const isUsed = this.#state === 'staged' || this.#state === 'on';
+    return { share: isUsed ? this.#traffic.share : 0, answered, compared, fallbacks, shapes: this.#shapes.proven };
   }
 }

@@ -143,6 +143,11 @@ test('where the process of the faster way is killed, each call is answered, and 
   };
   await vi.waitFor(isOn, { timeout: 20_000, interval: 1 });
   expect(gate()).toMatchObject({ fallbacks: 0, shapes: 1 });
+  const leaving = new AbortController();
+  const left = model.run(feeds(7, 40, 300), { signal: leaving.signal });
+  leaving.abort(new Error('gone'));
+  await expect(left).rejects.toThrow('gone');
+  await isOn();
   const calls = Array.from({ length: 20 }, () => model.run(feeds(7, 40, 300)));
   void hosts[0]?.client.channel.terminate();
   for (const { sentence_embedding: answer } of await Promise.all(calls)) expect(answer.data).toEqual(expected.data);
