@@ -8,6 +8,8 @@ import { structureOf } from './output-structure.ts';
 export interface ShapeTrial {
   readonly shape: string;
   stage: 'new' | 'shadow' | 'proven';
+  /** That the reference answered while it was new. */
+  calls: number;
   /** Times in a row that it could not be found out whether it is right. */
   attempts: number;
   /** Calls it was asked beside the reference, and right. */
@@ -31,7 +33,16 @@ export class GateShapes {
     if (trial === undefined) {
       const [oldest] = this.#trials.keys();
       if (this.#trials.size >= MAX_SHAPES) this.#trials.delete(oldest as string);
-      trial = { shape, stage: 'new', attempts: 0, shadowed: 0, answers: 0, structure: undefined, isFinite: false };
+      trial = {
+        shape,
+        stage: 'new',
+        calls: 0,
+        attempts: 0,
+        shadowed: 0,
+        answers: 0,
+        structure: undefined,
+        isFinite: false,
+      };
       this.#trials.set(shape, trial);
     }
     return trial;

@@ -37,6 +37,8 @@ export interface GateTools {
 
 /** Runs of each golden in a canary: backends are known that are right once, and wrong from the second run on. */
 const CANARY_RUNS = 3;
+/** Calls of a further shape before anything is asked for it: many a shape comes once, and never again. */
+const NEW_SHAPE_CALLS = 3;
 /** So many attempts, one after another, to hold it against the reference that come to nothing leave a shape to the reference. */
 const MAX_ATTEMPTS = 3;
 /** In their order: what was reached is not gone back to, but through 'recovering'. */
@@ -205,6 +207,7 @@ export class OptimizationGate implements Disposable {
     const { trial, generation } = call;
     if (this.#busy || !this.#isTried || generation !== this.#generation || trial.stage === 'proven') return;
     if (trial.attempts >= MAX_ATTEMPTS) return;
+    if (trial.stage === 'new' && this.#state !== 'capturing' && ++trial.calls < NEW_SHAPE_CALLS) return;
     const output = copyPortable(answer);
     const own = { ...call, inputs: copyPortable(call.inputs) };
     this.#begin(async () => {
