@@ -33,7 +33,7 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
     },
     differs,
     proven: verdict.timings.map(({ shape }) => shape),
-    usualMs: Math.max(...verdict.timings.map(({ runMs }) => runMs)),
+    usualMs: Math.max(0, ...verdict.timings.map(({ runMs }) => runMs)),
   });
   function watch(opened: OpenedHost): void {
     host = opened;
@@ -50,6 +50,9 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
   });
   return {
     name: verdict.candidate,
+    get host() {
+      return host;
+    },
     get gate() {
       return gate.getDiagnostics();
     },

@@ -3,11 +3,14 @@
 import type { CallOptions } from '../call.ts';
 import type { Portable } from '../portable.ts';
 import type { GateDiagnostics } from '../safety/gate-report.ts';
+import type { OpenedHost } from './hosted-model.ts';
 
 /** What a model is told of a faster way of running it. */
 export interface FastPath {
   /** The candidate, as reports name it. */
   readonly name: string;
+  /** Where it runs: another one once it was opened again. */
+  readonly host: OpenedHost;
   /** What it is trusted with now. */
   readonly gate: GateDiagnostics;
   /**

@@ -305,6 +305,7 @@ describe('within a call the reference answers, and the other is built anew and p
     // The dwell time and the back-off.
     await clock.run(62_000);
     expect(hosts['fast']).not.toBe(first);
+    expect(compiler.getCompiled(model)?.host.client).toBe(hosts['fast']);
     expect(model.search?.chosen).toBe('fast');
     expect(compiler.getCompiled(model)?.gate.state).toBe('shadow');
     expect((await serve(4)).at(-1)).toBe('fast');
