@@ -32,7 +32,8 @@ export interface FallbackHop<Call, Answer> {
   check?(answer: Answer, call: Call): MaybePromise<string | undefined>;
   /**
    * Longest that it may take, in milliseconds, its check included; what takes longer is a failure of the hop. Read at each
-   * call. Default: no end but its share of the caller's deadline. Give one where a hang is possible.
+   * call. Default: no end but its share of the caller's deadline. Give one where a hang is possible. A machine that sleeps
+   * meanwhile does not use it up.
    */
   readonly budgetMs?: number | undefined;
   /** Told of an answer that nobody gets, wrong or late, so that its memory can be freed. */
