@@ -10,6 +10,8 @@ import type { LoadOptions } from './load.ts';
 import type { Backend, Platform } from './platform.ts';
 import type { AuditEvent } from './privacy/audit-logger.ts';
 import { GoldenStore } from './safety/golden-store.ts';
+import { SafetyOrchestrator } from './safety/safety-orchestrator.ts';
+import { ValidatorRegistry } from './safety/validator-registry.ts';
 import { encoderValidator } from './safety/validators/encoder.ts';
 
 export interface CompilingOptions {
@@ -34,15 +36,19 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
   const { memory } = platform;
   // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
   const validator = encoderValidator({ tolerance });
+  const validators = new ValidatorRegistry();
+  validators.register('encoder', validator);
+  const goldens = new GoldenStore({ redactor: await createRedactor(config) });
+  const { sampleRate } = config.safety;
   const compiler = new ModelCompiler({
     clock: platform.clock,
-    goldens: new GoldenStore({ redactor: await createRedactor(config) }),
+    goldens,
+    orchestrator: new SafetyOrchestrator({ clock: platform.clock, goldens, validators, sampleRate, audit }),
     differs({ output }, answer) {
       const report = validator.validate([{ expected: output, actual: answer }]);
       return report.verdict === 'failed' ? report.message : undefined;
     },
     warmupRequests,
-    sampleRate: config.safety.sampleRate,
     monitor: new CompileSafetyMonitor({ availableMemoryMb: memory && (() => memory().availableBytes / 1e6) }),
   });
   compiler.onEvent(({ identity, kind, ...details }) =>

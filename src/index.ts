@@ -159,6 +159,8 @@ export type {
   HopCounts,
   HopOptions,
 } from './safety/fallback-chain.ts';
+export type { GateChange, GateDiagnostics, GateEvidence, GateState } from './safety/gate-report.ts';
+export type { GateRequest, GateStage } from './safety/gate-request.ts';
 export { GoldenStore } from './safety/golden-store.ts';
 export type {
   Determinism,
@@ -176,6 +178,7 @@ export type {
   HysteresisDiagnostics,
   HysteresisOptions,
 } from './safety/hysteresis-controller.ts';
+export type { OptimizationGate } from './safety/optimization-gate.ts';
 export type { SavedWindow, WindowCounts, WindowSize } from './safety/outcome-window.ts';
 export {
   CircuitOpenError,
@@ -183,6 +186,8 @@ export {
   HopTimeoutError,
   WrongAnswerError,
 } from './safety/safety-errors.ts';
+export { SafetyOrchestrator } from './safety/safety-orchestrator.ts';
+export type { SafetyOrchestratorOptions } from './safety/safety-orchestrator.ts';
 export { FieldError } from './safety/field-error.ts';
 export type { FieldProblem, OutOfRange } from './safety/field-error.ts';
 export { FieldSpec, inferSchema, InputSchema } from './safety/input-schema.ts';

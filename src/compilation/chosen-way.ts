@@ -1,105 +1,65 @@
-/** @module The way that was chosen, in use: held against the reference on a sample, and dropped at the first difference. */
+/** @module The way that was chosen, in use: behind a gate, and in a host that is opened again where it fails. */
 
-import { callShape } from '../call-shape.ts';
 import type { FastPath } from '../host/fast-path.ts';
 import type { OpenedHost } from '../host/hosted-model.ts';
-import { copyPortable } from '../portable.ts';
-import type { Portable } from '../portable.ts';
-import type { Golden } from '../safety/golden-store.ts';
+import type { GateChange } from '../safety/gate-report.ts';
 import type { CompilableModel, ModelCompilerOptions } from './model-compiler.ts';
-import { findNonFinite } from './output-validity.ts';
 import type { Verdict } from './trial.ts';
 
-/** Why a way is no longer used. */
-export interface DroppedWay {
-  readonly reason: string;
-  /** Whether an answer of it was another one than the reference's. */
-  readonly wasWrong: boolean;
-}
-
-export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs'> {
-  readonly warmupRequests: number;
-  readonly sampleRate: number;
+export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs' | 'orchestrator'> {
   readonly model: CompilableModel;
   readonly host: OpenedHost;
   readonly verdict: Verdict;
-  /** The model is being closed. */
-  readonly signal: AbortSignal;
+  /** Opens it again, in a fresh host. */
+  readonly reopen: (signal: AbortSignal) => Promise<OpenedHost>;
   readonly onShapeProven: (shape: string) => void;
-  readonly onDropped: (dropped: DroppedWay) => void;
+  readonly onChange: (change: GateChange) => void;
 }
 
-/** Calls of a shape that a faster way was not proven on, after which it is tried on it. */
-const NEW_SHAPE_CALLS = 3;
-/** Of more shapes that are not proven, the calls are counted anew. */
-const MAX_UNPROVEN = 1000;
-
-/** Lets it answer what it was proven on, from now on. */
+/** Lets it come to answer what it was proven on. It is held against the reference, by and by less often, as long as it is used. */
 export function useChosenWay(parts: ChosenWayParts): FastPath {
-  const { model, host, verdict, sampleRate, onDropped } = parts;
-  let due = 0;
-  let comparing = false;
-  const proving = new Map<string, number>();
-  const fast: FastPath = {
-    name: verdict.candidate,
-    host,
-    shapes: new Set(verdict.timings.map(({ shape }) => shape)),
-    faultOf: findNonFinite,
-    onAnswered(args, answer) {
-      due += sampleRate;
-      // One at a time: what is sampled must not be what the machine does.
-      if (due < 1 || comparing) return;
-      due -= 1;
-      comparing = true;
-      void compareOne(parts, args, copyPortable(answer)).finally(() => (comparing = false));
+  const { orchestrator, model, verdict, reopen, differs } = parts;
+  let { host } = parts;
+  const gate = orchestrator.gateOptimization({
+    model: model.identity,
+    optimizationName: verdict.candidate,
+    reference: (inputs, { signal }) => model.askReference(inputs, signal),
+    optimized: (inputs, { onLeave }) => host.client.request('run', inputs, { onLeave }),
+    async rebuild(signal) {
+      const opened = await reopen(signal);
+      if (signal.aborted) void opened.client.retire();
+      signal.throwIfAborted();
+      watch(opened);
     },
-    onFailed: (reason) => onDropped({ reason, wasWrong: false }),
-  };
-  host.client.onFailed((error) => onDropped({ reason: error.message, wasWrong: false }));
-  model.use(fast);
-  model.observe((args, answer) => {
-    const shape = callShape(args);
-    const calls = (proving.get(shape) ?? 0) + 1;
-    if (proving.size >= MAX_UNPROVEN) proving.clear();
-    proving.set(shape, calls);
-    if (calls !== NEW_SHAPE_CALLS || fast.shapes.has(shape)) return;
-    void prove(parts, fast, { inputs: copyPortable(args), output: copyPortable(answer), shape });
+    differs,
+    proven: verdict.timings.map(({ shape }) => shape),
+    usualMs: Math.max(0, ...verdict.timings.map(({ runMs }) => runMs)),
   });
-  return fast;
-}
-
-/** Off the caller's path: the reference is asked what was answered. */
-async function compareOne(
-  { model, differs, signal, onDropped }: ChosenWayParts,
-  inputs: readonly Portable[],
-  answer: Portable,
-): Promise<void> {
-  try {
-    const output = await model.askReference(inputs, signal);
-    const difference = differs({ output }, answer);
-    if (difference !== undefined)
-      onDropped({ reason: `It answered otherwise than the reference: ${difference}`, wasWrong: true });
-  } catch {
-    // The reference could not be asked: that says nothing of the other.
+  function watch(opened: OpenedHost): void {
+    host = opened;
+    opened.client.onFailed(({ message }) => {
+      if (host === opened) gate.fail(message);
+    });
   }
-}
-
-/** A shape that came later: until the faster way was right on it, again and again, the reference answers. */
-async function prove(
-  { differs, warmupRequests, signal, onShapeProven, onDropped }: ChosenWayParts,
-  { host, shapes }: FastPath,
-  { inputs, output, shape }: Omit<Golden, 'origin'>,
-): Promise<void> {
-  try {
-    for (let round = 0; round <= warmupRequests; round++) {
-      const answer = await host.client.request('run', inputs, { signal });
-      const difference = differs({ output }, answer);
-      if (difference !== undefined)
-        return onDropped({ reason: `It is wrong for ${shape}: ${difference}`, wasWrong: true });
-    }
-    shapes.add(shape);
-    onShapeProven(shape);
-  } catch {
-    // It stays with the reference.
-  }
+  watch(host);
+  gate.onShapeProven(parts.onShapeProven);
+  gate.onChange((change) => {
+    // What failed is not used again, and takes memory.
+    if (change.to === 'recovering') void host.client.retire();
+    parts.onChange(change);
+  });
+  return {
+    name: verdict.candidate,
+    get host() {
+      return host;
+    },
+    get gate() {
+      return gate.getDiagnostics();
+    },
+    run: (args, options) => gate.run(args, options),
+    close() {
+      gate[Symbol.dispose]();
+      void host.client.retire();
+    },
+  };
 }

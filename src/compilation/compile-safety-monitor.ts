@@ -2,7 +2,7 @@
 
 import { isPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
-import { findNonFinite } from './output-validity.ts';
+import { findNonFinite } from '../output-validity.ts';
 
 /** Whether a model may be compiled now, and if not why. */
 export interface PreCompileResult {

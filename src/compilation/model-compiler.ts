@@ -7,10 +7,11 @@ import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
 import type { FastPath } from '../host/fast-path.ts';
 import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
+import type { GateChange } from '../safety/gate-report.ts';
 import type { Golden, GoldenStore } from '../safety/golden-store.ts';
+import type { SafetyOrchestrator } from '../safety/safety-orchestrator.ts';
 import type { Candidate } from './candidates.ts';
 import { useChosenWay } from './chosen-way.ts';
-import type { DroppedWay } from './chosen-way.ts';
 import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
 import type { PreCompileResult } from './compile-safety-monitor.ts';
 import { tryCandidate } from './trial.ts';
@@ -51,8 +52,8 @@ export interface ModelCompilerOptions {
   readonly differs: (golden: Pick<Golden, 'output'>, answer: Portable) => string | undefined;
   /** Real calls before the search begins, and runs of each golden before a candidate counts as ready. Default 3. */
   readonly warmupRequests?: number | undefined;
-  /** Share of the answers of a faster way that the reference is asked as well, 0 to 1. Default 0.01. */
-  readonly sampleRate?: number | undefined;
+  /** Lets in what was chosen, and watches it. */
+  readonly orchestrator: Pick<SafetyOrchestrator, 'gateOptimization'>;
   readonly monitor?: CompileSafetyMonitor | undefined;
   /** What earlier searches came to. Default: nothing is kept. */
   readonly memory?: VerdictMemory | undefined;
@@ -81,8 +82,8 @@ interface Compiling {
 
 /**
  * Per model one search: the reference answers meanwhile. Each candidate is opened in a place of its own, is held against the
- * reference on goldens, again and again, and timed beside it; the fastest that gave the same answers is used for the shapes it was
- * proven on. It is held against the reference on a sample of what it answers, and dropped at the first difference.
+ * reference on goldens, again and again, and timed beside it; the fastest that gave the same answers comes behind a gate, which lets it
+ * answer by and by, holds it against the reference on a sample of what it answers, and drops it at the first difference.
  */
 export class ModelCompiler {
   readonly onEvent: EventSource<CompileEvent>;
@@ -95,12 +96,12 @@ export class ModelCompiler {
     clock,
     goldens,
     differs,
+    orchestrator,
     warmupRequests = 3,
-    sampleRate = 0.01,
     monitor = new CompileSafetyMonitor(),
     memory = NO_MEMORY,
   }: ModelCompilerOptions) {
-    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor, memory };
+    this.#options = { clock, goldens, differs, orchestrator, warmupRequests, monitor, memory };
     this.onEvent = this.#events.event;
   }
 
@@ -112,7 +113,7 @@ export class ModelCompiler {
     return this.#options.monitor.preCompileCheck({ modelBytes }, sampleInput);
   }
 
-  /** Begins the search, once for each model. Resolves with the faster way when it is used; undefined where there is none. */
+  /** Begins the search, once for each model. Resolves with the faster way when it is behind its gate; undefined where there is none. */
   compileAsync<Model extends CompilableModel>(request: CompileRequest<Model>): Promise<FastPath | undefined> {
     const known = this.#models.get(request.model);
     if (known !== undefined) return known.searching;
@@ -123,7 +124,7 @@ export class ModelCompiler {
     return searching;
   }
 
-  /** The faster way that answers now; undefined where the reference answers all. */
+  /** The faster way that answers, as far as it is trusted; undefined where the reference answers all. */
   getCompiled(model: CompilableModel): FastPath | undefined {
     return this.#compiled.get(model);
   }
@@ -215,7 +216,7 @@ export class ModelCompiler {
     if (host !== undefined && verdict?.passed === true) {
       const timings = [...kept.timings.filter(({ shape }) => shape !== verdict.timings[0]?.shape), ...verdict.timings];
       const proven = { ...verdict, timings };
-      return this.#adopt(request, host, proven, [proven], signal);
+      return this.#adopt(request, candidate as Candidate, host, proven, [proven]);
     }
     void host?.client.retire();
     remember(() => memory.delete(keyOf(request)));
@@ -270,54 +271,78 @@ export class ModelCompiler {
     const { candidate, timings = [] } = best?.verdict ?? {};
     remember(() => memory.put(keyOf(request), { candidate, timings }));
     if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
-    return this.#adopt(request, best.host, best.verdict, verdicts, signal);
+    const chosen = candidates.find(({ name }) => name === candidate) as Candidate;
+    return this.#adopt(request, chosen, best.host, best.verdict, verdicts);
   }
 
   #adopt(
     request: CompileRequest<CompilableModel>,
+    candidate: Candidate,
     host: OpenedHost,
     verdict: Verdict,
     verdicts: readonly Verdict[],
-    signal: AbortSignal,
-  ): FastPath {
-    const { model } = request;
+  ): FastPath | undefined {
+    const { model, open } = request;
     const { identity } = model;
-    const { candidate: name } = verdict;
+    const { name } = candidate;
+    const emit = (event: Omit<CompileEvent, 'identity'>): void =>
+      this.#events.emit({ identity, candidate: name, ...event });
     const fast = useChosenWay({
       ...this.#options,
       model,
       host,
       verdict,
-      signal,
-      onShapeProven: (shape) => this.#events.emit({ identity, kind: 'shape_proven', candidate: name, reason: shape }),
-      onDropped: (dropped) => this.#rollBack(request, fast, verdicts, dropped),
+      reopen: (signal) => open(candidate, signal),
+      onShapeProven: (shape) => emit({ kind: 'shape_proven', reason: shape }),
+      onChange: (change) => this.#follow(request, fast, verdicts, change),
     });
+    emit({ kind: 'chosen', verdicts });
+    if (fast.gate.state === 'off') {
+      this.#drop(request, fast, verdicts, true);
+      return undefined;
+    }
     this.#compiled.set(model, fast);
+    model.use(fast);
     model.report({ state: 'done', verdicts, chosen: name });
-    this.#events.emit({ identity, kind: 'chosen', candidate: name, verdicts });
     return fast;
   }
 
-  #rollBack(
+  /** What the gate decided of a way that is in use. */
+  #follow(
     request: CompileRequest<CompilableModel>,
     fast: FastPath,
     verdicts: readonly Verdict[],
-    { reason, wasWrong }: DroppedWay,
+    { from, to, reason, wasWrong }: GateChange,
   ): void {
     const { model } = request;
-    if (this.#compiled.get(model) !== fast) return;
+    const { name } = fast;
+    if (this.#compiled.get(model) !== fast || to === 'closed') return;
+    if (to === 'recovering' || to === 'off') {
+      this.#drop(request, fast, verdicts, to === 'off');
+      this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: name, reason, wasWrong });
+      if (wasWrong) request.onWrong?.();
+    } else if (from === 'recovering') {
+      model.report({ state: 'done', verdicts, chosen: name });
+      this.#events.emit({ identity: model.identity, kind: 'chosen', candidate: name, reason, verdicts });
+    }
+  }
+
+  #drop(
+    request: CompileRequest<CompilableModel>,
+    fast: FastPath,
+    verdicts: readonly Verdict[],
+    forGood: boolean,
+  ): void {
+    const { model } = request;
+    const { name, gate } = fast;
     remember(() => this.#options.memory.delete(keyOf(request)));
+    const until = forGood ? '' : ' until it is built anew';
+    const reason = `${name} was used, and was dropped${until}: ${gate.reason}`;
+    model.report({ state: 'done', reason, verdicts, chosen: undefined, gate });
+    if (!forGood) return;
     this.#compiled.delete(model);
-    model.observe(undefined);
     model.use(undefined);
-    model.report({
-      state: 'done',
-      reason: `${fast.name} was used, and was dropped: ${reason}`,
-      verdicts,
-      chosen: undefined,
-    });
-    this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: fast.name, reason, wasWrong });
-    if (wasWrong) request.onWrong?.();
+    fast.close();
   }
 }
 

@@ -1,24 +1,25 @@
-/** @module A faster way of running a model, beside the reference: used for what it was proven on, until it fails. */
+/** @module A faster way of running a model, beside the reference: it answers what it is trusted with, and the reference all else. */
 
-import { callShape } from '../call-shape.ts';
+import type { CallOptions } from '../call.ts';
 import type { Portable } from '../portable.ts';
+import type { GateDiagnostics } from '../safety/gate-report.ts';
 import type { OpenedHost } from './hosted-model.ts';
 
 /** What a model is told of a faster way of running it. */
 export interface FastPath {
   /** The candidate, as reports name it. */
   readonly name: string;
+  /** Where it runs: another one once it was opened again. */
   readonly host: OpenedHost;
-  /** Shapes of calls that it was proven on. */
-  readonly shapes: Set<string>;
-  /** What is wrong with an answer that nobody compared; undefined where nothing can be seen. */
-  readonly faultOf: (answer: Portable) => string | undefined;
-  /** It answered, and may be held against the reference. */
-  readonly onAnswered: (args: readonly Portable[], answer: Portable) => void;
-  /** It failed, or answered with what cannot be right: it is no longer used. */
-  readonly onFailed: (reason: string) => void;
-}
-
-export function takes({ shapes, host }: FastPath, args: readonly Portable[]): boolean {
-  return host.client.isUsable && shapes.has(callShape(args));
+  /** What it is trusted with now. */
+  readonly gate: GateDiagnostics;
+  /**
+   * Answers a call within its deadline, by whoever is to. It may be asked again what it was asked, after the call as well, so that
+   * the arguments are not changed by anybody meanwhile.
+   *
+   * @throws what the reference throws
+   */
+  run(args: readonly Portable[], options: Pick<CallOptions, 'signal' | 'deadlineMs'>): Promise<Portable>;
+  /** Ends what it holds. Calls under way are answered by the reference. */
+  close(): void;
 }

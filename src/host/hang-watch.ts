@@ -1,5 +1,6 @@
 /** @module Tells a host that hangs from one that is slow. */
 
+import { afterAwake } from '../awake-timer.ts';
 import { HostError } from '../model-errors.ts';
 import type { Clock } from '../platform.ts';
 import type { HostClient } from './host-client.ts';
@@ -44,7 +45,7 @@ export class HangWatch {
 
   #giveUpLater(client: HostClient): Disposable {
     const graceMs = this.graceMs(client);
-    return this.#clock.after(graceMs, () =>
+    return afterAwake(this.#clock, graceMs, () =>
       client.fail(
         new HostError(
           `The model's host is still at a run that its caller left ${Math.round(graceMs / 1000)} s ago: it hangs. It is being replaced.`,

@@ -14,6 +14,8 @@ interface Pending {
 
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
+  /** In place of a signal, where one is not worth its making: takes what to call when the caller leaves. */
+  readonly onLeave?: ((listener: (reason: unknown) => void) => void) | undefined;
   readonly transfer?: readonly ArrayBuffer[] | undefined;
 }
 
@@ -84,18 +86,19 @@ export class HostClient {
   request<O extends HostOperation>(
     type: O,
     body: HostOperations[O]['body'],
-    { signal, transfer }: RequestOptions = {},
+    { signal, onLeave, transfer }: RequestOptions = {},
   ): Promise<HostOperations[O]['answer']> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#pending.delete(id);
+      const leave = (reason: unknown): void => {
+        if (!this.#pending.delete(id)) return;
         this.channel.post({ type: 'cancel', id });
         this.#turns.emit({});
-        reject(abortReason(signal as AbortSignal));
+        reject(reason);
       };
+      const onAbort = (): void => leave(abortReason(signal as AbortSignal));
       const stopListening = (): void => signal?.removeEventListener('abort', onAbort);
       this.channel.post({ type, id, body }, transfer);
       this.#unanswered.set(id, type);
@@ -110,6 +113,7 @@ export class HostClient {
         },
       });
       signal?.addEventListener('abort', onAbort);
+      onLeave?.(leave);
     });
   }
 

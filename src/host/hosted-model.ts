@@ -12,11 +12,11 @@ import type { Backend, Clock } from '../platform.ts';
 import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
-import { takes } from './fast-path.ts';
 import type { FastPath } from './fast-path.ts';
 import { copyTime, timeInHost } from './host-client.ts';
 import { HangWatch } from './hang-watch.ts';
 import type { HostClient } from './host-client.ts';
+import type { GateDiagnostics } from '../safety/gate-report.ts';
 import type { AnswerTraits, RuntimeModelInfo } from './runtime.ts';
 
 /** Options of `run()`. */
@@ -49,8 +49,10 @@ export interface SearchReport {
   readonly reason?: string | undefined;
   /** Each way that was tried, and what came of it. */
   readonly verdicts: readonly Verdict[];
-  /** The way that answers now what it was proven on; undefined where the reference answers all. */
+  /** The way that answers what it was proven on, or is about to; undefined where the reference answers all. */
   readonly chosen: string | undefined;
+  /** How far that way is trusted, and what that rests on; undefined where none was found. */
+  readonly gate?: GateDiagnostics | undefined;
 }
 
 /** A host with the model open in it. */
@@ -142,7 +144,9 @@ export class HostedModel implements AsyncDisposable {
   }
 
   get backendReport(): BackendReport {
-    return this.#search === undefined ? this.#last.report : { ...this.#last.report, search: this.#search };
+    if (this.#search === undefined) return this.#last.report;
+    const gate = this.#fast?.gate ?? this.#search.gate;
+    return { ...this.#last.report, search: gate === undefined ? this.#search : { ...this.#search, gate } };
   }
 
   /** Whether `close()` was called. */
@@ -186,15 +190,19 @@ export class HostedModel implements AsyncDisposable {
         'Inputs of a hosted model are plain data: tensors, typed arrays, strings, numbers, arrays and plain objects.',
       );
     }
-    const fast = this.#fast !== undefined && takes(this.#fast, given) ? this.#fast : undefined;
+    const fast = this.#fast;
     // Who may have to be asked later is asked what the caller gave now, whatever it does to it meanwhile.
     const waits = this.#open === undefined || fast !== undefined || this.#observe !== undefined;
     const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
     this.#running++;
     try {
       return await guardCall(this.#clock, options, async ({ signal }) => {
-        const answer = fast && (await this.#runFast(fast, args, signal));
-        if (answer !== undefined) return answer;
+        if (fast !== undefined) {
+          const answer = await fast.run(args, { signal, deadlineMs: options.deadlineMs });
+          const revived = reviveTensors(answer);
+          copyTime(answer, revived);
+          return revived;
+        }
         const told = await this.#runReference(args, signal, transfer === true);
         if (transfer !== true) this.#observe?.(args, told);
         return told;
@@ -202,31 +210,6 @@ export class HostedModel implements AsyncDisposable {
     } finally {
       if (--this.#running === 0) this.#onDrained?.();
     }
-  }
-
-  /** The answer of the faster way; undefined where it has none that can be right: the reference is then asked. */
-  async #runFast(
-    fast: FastPath,
-    args: readonly Portable[],
-    signal: AbortSignal | undefined,
-  ): Promise<Portable | undefined> {
-    let reason: string | undefined;
-    try {
-      const answer = await fast.host.client.request('run', args, { signal });
-      const revived = reviveTensors(answer);
-      copyTime(answer, revived);
-      reason = fast.faultOf(revived);
-      if (reason === undefined) {
-        fast.onAnswered(args, revived);
-        return revived;
-      }
-    } catch (error) {
-      if (signal?.aborted === true) throw error;
-      // What is wrong with the inputs the reference says as well, and better.
-      if (!EpochlyError.isInstance(error, 'INPUT')) reason = (error as Error).message;
-    }
-    if (reason !== undefined) fast.onFailed(reason);
-    return undefined;
   }
 
   async #runReference(
@@ -257,7 +240,9 @@ export class HostedModel implements AsyncDisposable {
   /** @internal Opens it another way, in a place of its own. */
   async openWay(way: HostedWay, signal: AbortSignal): Promise<OpenedHost> {
     if (this.#openWay === undefined) throw new ClosedError();
-    return this.#openWay(way, signal);
+    const opened = await this.#openWay(way, signal);
+    this.#hangs.watch(opened.client);
+    return opened;
   }
 
   /** @internal Asks the reference, whatever faster way there is. The arguments are sent as they are now. */
@@ -270,11 +255,11 @@ export class HostedModel implements AsyncDisposable {
     this.#observe = listener;
   }
 
-  /** @internal A faster way that was proven answers from now on what it was proven on; undefined: the reference answers all. */
+  /** @internal A faster way is asked from now on, which asks the reference in turn; undefined: the reference answers all. */
   use(fast: FastPath | undefined): void {
     const before = this.#fast;
     this.#fast = fast;
-    if (before !== undefined && before !== fast) void before.host.client.retire();
+    if (before !== fast) before?.close();
   }
 
   /** @internal Called once, when the model is being closed. */

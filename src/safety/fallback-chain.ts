@@ -1,5 +1,6 @@
 /** @module One call, answered by the first of several ways to an answer that gives a right one in time. */
 
+import { afterAwake } from '../awake-timer.ts';
 import { systemClock } from '../clock.ts';
 import { abortReason, ConfigError, DeadlineExceededError, EpochlyError } from '../errors.ts';
 import { Emitter, notify } from '../events.ts';
@@ -13,6 +14,8 @@ import { FallbacksExhaustedError, HopTimeoutError, WrongAnswerError } from './sa
 export interface HopOptions {
   /** Aborts where nobody waits for the hop any more: the caller left, or its time is up. */
   readonly signal: AbortSignal;
+  /** Calls a listener with the reason when `signal` aborts: for what is asked often, since making a signal costs more than all else here. */
+  readonly onLeave: (listener: (reason: unknown) => void) => void;
   /** Milliseconds that are left to the hop; Infinity where nobody set an end. */
   readonly deadlineMs: number;
 }
@@ -29,7 +32,8 @@ export interface FallbackHop<Call, Answer> {
   check?(answer: Answer, call: Call): MaybePromise<string | undefined>;
   /**
    * Longest that it may take, in milliseconds, its check included; what takes longer is a failure of the hop. Read at each
-   * call. Default: no end but its share of the caller's deadline. Give one where a hang is possible.
+   * call. Default: no end but its share of the caller's deadline. Give one where a hang is possible. A machine that sleeps
+   * meanwhile does not use it up.
    */
   readonly budgetMs?: number | undefined;
   /** Told of an answer that nobody gets, wrong or late, so that its memory can be freed. */
@@ -109,13 +113,18 @@ class HopTime {
   hasEnded = false;
   #reason: unknown;
   #stop: AbortController | undefined;
+  #listener: ((reason: unknown) => void) | undefined;
 
-  /** The signal is made when it is asked for: it costs more than all else here, and many hops take none. */
+  /** The signal is made when it is asked for: many hops take none. */
   optionsOf(deadlineMs: number): HopOptions {
     const signal = (): AbortSignal => this.#signal();
     return {
       get signal() {
         return signal();
+      },
+      onLeave: (listener) => {
+        this.#listener = listener;
+        if (this.isUp) listener(this.#reason);
       },
       deadlineMs,
     };
@@ -124,6 +133,7 @@ class HopTime {
   end(reason: unknown): void {
     this.isUp = true;
     this.#reason = reason;
+    this.#listener?.(reason);
     this.#stop?.abort(reason);
   }
 
@@ -273,7 +283,7 @@ export class FallbackChain<Call, Answer> {
         if (ms < caller.endsAt - this.#clock.now()) {
           // Where this thread was busy, the answer may have come and not been read.
           const onTime = (): void => this.#clock.soon(() => giveUp(new HopTimeoutError(hop.name, ms)));
-          timer = this.#clock.after(ms, onTime);
+          timer = afterAwake(this.#clock, ms, onTime);
         }
         runChecked(hop, call, time, ms).then((answer) => {
           if (time.isUp) discard(hop, answer);

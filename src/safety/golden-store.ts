@@ -96,18 +96,20 @@ export class GoldenStore {
 
   /**
    * Keeps a call and its answer, or says why not. `model`: what stands for the weights, such as an identity. Inputs in which there is
-   * something to redact are redacted first, and `run` is asked what remains: input and output belong together.
+   * something to redact are redacted first, and `run` is asked what remains: input and output belong together. `always`: where there are
+   * enough of the shape, it takes the place of another.
    */
   async capture(
     model: string,
     inputs: readonly Portable[],
     output: Portable,
     run: RunReference,
+    always = false,
   ): Promise<GoldenRefusal | undefined> {
     const kept = this.#of(model);
     if (kept.determinism === 'nondeterministic') return this.#refuse(kept, 'nondeterministic');
     const shape = callShape(inputs);
-    const place = this.#placeOf(kept, shape);
+    const place = this.#placeOf(kept, shape) ?? (always ? Math.floor(this.#random() * this.#maxPerShape) : undefined);
     if (place === undefined) return this.#refuse(kept, 'enough');
     const isSecret = this.#redactor?.matches(inputs) === true;
     const own = isSecret ? undefined : { inputs: copyPortable(inputs), output: copyPortable(output) };

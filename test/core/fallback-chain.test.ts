@@ -199,6 +199,40 @@ describe('a hop that hangs', () => {
     for (const i of [0, 1]) expect(state(i)?.counts).toMatchObject({ failed: 0, left: 1 });
   });
 
+  test('tells who listens, at once where it listens late, and nobody where it has answered', async () => {
+    const told: unknown[] = [];
+    const options: HopOptions[] = [];
+    const { chain, clock } = createChain((time) => [
+      {
+        name: 'webgpu',
+        run(_, each) {
+          options.push(each);
+          each.onLeave((reason) => told.push(reason));
+          return hanging();
+        },
+        budgetMs: 50,
+      },
+      {
+        name: 'reference',
+        run(call, each) {
+          each.onLeave((reason) => told.push(reason));
+          return slow(time, 10)(call, each);
+        },
+      },
+    ]);
+    const leaving = new AbortController();
+    const seen = watch(chain.run('a', { signal: leaving.signal, deadlineMs: 1000 }));
+    await clock.run(49);
+    expect(told).toEqual([]);
+    await clock.run(1);
+    expect(told).toMatchObject([{ code: 'HOP_TIMEOUT' }]);
+    options[0]?.onLeave((reason) => told.push(reason));
+    expect(told).toMatchObject([{ code: 'HOP_TIMEOUT' }, { code: 'HOP_TIMEOUT' }]);
+    await clock.run(10);
+    leaving.abort();
+    expect([seen.value?.answer, told.length]).toEqual(['a after 10', 2]);
+  });
+
   test('its check is part of what must be done in time', async () => {
     const { chain, clock } = createChain(() => [
       { name: 'webgpu', run: () => 'x', check: hanging, budgetMs: 10 },

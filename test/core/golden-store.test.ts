@@ -35,6 +35,16 @@ describe('shapes of calls', () => {
 });
 
 describe('goldens that are captured', () => {
+  test('take the place of others where they have to be kept, though chance does not choose them', async () => {
+    const store = new GoldenStore({ maxPerShape: 1, random: () => 0.99 });
+    const capture = async (first: number, always?: boolean) =>
+      store.capture('m', [numbers(3, first)], await double([numbers(3, first)]), double, always);
+    expect(await capture(1)).toBeUndefined();
+    expect(await capture(2)).toBe('enough');
+    expect(await capture(3, true)).toBeUndefined();
+    expect(store.get('m')).toMatchObject([{ inputs: [numbers(3, 3)] }]);
+  });
+
   test('are copies, told from those that were made up, and asked first', async () => {
     const store = new GoldenStore();
     const input = numbers(3, 1);

@@ -14,6 +14,8 @@ import type { CompilableModel, CompileEvent } from '../../src/compilation/model-
 import { HostClient } from '../../src/host/host-client.ts';
 import type { OpenedHost } from '../../src/host/hosted-model.ts';
 import { GoldenStore } from '../../src/safety/golden-store.ts';
+import { SafetyOrchestrator } from '../../src/safety/safety-orchestrator.ts';
+import { createFakeClock } from '../helpers/fake-clock.ts';
 import { USE_LITE } from '../helpers/models.ts';
 
 const INT8 = fileURLToPath(new URL('../../demo/models/use-lite/model_int8.onnx', import.meta.url));
@@ -97,10 +99,13 @@ async function search(ways: Readonly<Record<string, string>>) {
     report: { value: hosted.report.bind(hosted) },
     onClosing: { value: hosted.onClosing.bind(hosted) },
   }) as unknown as CompilableModel;
+  const goldens = new GoldenStore();
+  // Its time is the test's: how long it waits before it opens again what failed.
+  const clock = createFakeClock();
   const compiler = new ModelCompiler({
     clock: systemClock,
-    goldens: new GoldenStore(),
-    sampleRate: 0,
+    goldens,
+    orchestrator: new SafetyOrchestrator({ clock, goldens, sampleRate: 0 }),
     differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'other numbers'),
   });
   const events: CompileEvent[] = [];
@@ -116,7 +121,7 @@ async function search(ways: Readonly<Record<string, string>>) {
     },
   });
   for (let i = 0; i < 3; i++) await model.run(feeds(5 + i, 40, 300));
-  return { fast: await searching, model, hosts, events, asked: () => asked };
+  return { fast: await searching, model, hosts, events, clock, asked: () => asked };
 }
 
 test('a twin with other weights is found out, and its process is gone', async () => {
@@ -126,22 +131,43 @@ test('a twin with other weights is found out, and its process is gone', async ()
   expect(hosts[0]?.client.isUsable).toBe(false);
 });
 
-test('where the process of the faster way is killed, each call is answered, and the reference answers from then on', async () => {
-  const { fast, model, hosts, events } = await search({ 'the same file': USE_LITE });
+test('where the process of the faster way is killed, each call is answered, and it is opened again', async () => {
+  const { fast, model, hosts, events, clock } = await search({ 'the same file': USE_LITE });
   expect(fast?.name).toBe('the same file');
-  expect(model.backendReport.search?.chosen).toBe('the same file');
   const { sentence_embedding: expected } = await model.run(feeds(7, 40, 300));
+  const gate = () => model.backendReport.search?.gate;
+  const isOn = async (): Promise<void> => {
+    const { sentence_embedding: answer } = await model.run(feeds(7, 40, 300));
+    expect(answer.data).toEqual(expected.data);
+    expect(gate()).toMatchObject({ state: 'on', share: 1 });
+  };
+  await vi.waitFor(isOn, { timeout: 20_000, interval: 1 });
+  expect(gate()).toMatchObject({ fallbacks: 0, shapes: 1 });
+  const leaving = new AbortController();
+  const left = model.run(feeds(7, 40, 300), { signal: leaving.signal });
+  leaving.abort(new Error('gone'));
+  await expect(left).rejects.toThrow('gone');
+  await isOn();
   const calls = Array.from({ length: 20 }, () => model.run(feeds(7, 40, 300)));
   void hosts[0]?.client.channel.terminate();
   for (const { sentence_embedding: answer } of await Promise.all(calls)) expect(answer.data).toEqual(expected.data);
   expect(model.backendReport.search).toMatchObject({ chosen: undefined, reason: expect.stringContaining('dropped') });
-  expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'rolled_back']);
+  expect(gate()).toMatchObject({ state: 'recovering', share: 0, recoveries: 1 });
+  expect(gate()?.fallbacks).toBeGreaterThan(0);
+  expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'shape_proven', 'rolled_back']);
+  clock.advance(70_000);
+  await vi.waitFor(() => expect(gate()?.state).toBe('shadow'), { timeout: 20_000 });
+  await vi.waitFor(isOn, { timeout: 20_000, interval: 1 });
+  expect(hosts).toHaveLength(2);
+  expect(model.backendReport.search?.chosen).toBe('the same file');
 });
 
 test('a model that is closed during the search leaves no process behind', async () => {
   const model = await load();
   const hosted = unwrap(model);
-  const compiler = new ModelCompiler({ clock: systemClock, goldens: new GoldenStore(), differs: () => undefined });
+  const goldens = new GoldenStore();
+  const orchestrator = new SafetyOrchestrator({ goldens });
+  const compiler = new ModelCompiler({ clock: systemClock, goldens, orchestrator, differs: () => undefined });
   const hosts: OpenedHost[] = [];
   const searching = compiler.compileAsync({
     model: hosted as unknown as CompilableModel,

@@ -50,6 +50,7 @@ const NAMES = [
   'ModelLoadError',
   'QueueFullError',
   'RequestPriority',
+  'SafetyOrchestrator',
   'SecurityError',
   'SecurityValidator',
   'StoreError',

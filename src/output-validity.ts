@@ -1,8 +1,8 @@
 /** @module Whether an answer can be right at all, seen without the reference's. */
 
-import type { Portable } from '../portable.ts';
-import { isTensorLike } from '../tensor.ts';
-import type { TensorLike } from '../tensor.ts';
+import type { Portable } from './portable.ts';
+import { isTensorLike } from './tensor.ts';
+import type { TensorLike } from './tensor.ts';
 
 /** What is wrong with an answer: where, and what; undefined where nothing is. NaN and infinities, in tensors and numbers. */
 export function findNonFinite(value: Portable, path = 'the answer'): string | undefined {
