@@ -23,6 +23,8 @@ export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs'> {
   readonly model: CompilableModel;
   readonly host: OpenedHost;
   readonly verdict: Verdict;
+  /** Shapes that it was proven on at an earlier start: one call of each is enough to try it on it. */
+  readonly knownShapes?: ReadonlySet<string> | undefined;
   /** The model is being closed. */
   readonly signal: AbortSignal;
   readonly onShapeProven: (shape: string) => void;
@@ -36,7 +38,7 @@ const MAX_UNPROVEN = 1000;
 
 /** Lets it answer what it was proven on, from now on. */
 export function useChosenWay(parts: ChosenWayParts): FastPath {
-  const { model, host, verdict, sampleRate, onDropped } = parts;
+  const { model, host, verdict, knownShapes, sampleRate, onDropped } = parts;
   let due = 0;
   let comparing = false;
   const proving = new Map<string, number>();
@@ -62,7 +64,7 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
     const calls = (proving.get(shape) ?? 0) + 1;
     if (proving.size >= MAX_UNPROVEN) proving.clear();
     proving.set(shape, calls);
-    if (calls !== NEW_SHAPE_CALLS || fast.shapes.has(shape)) return;
+    if (calls !== (knownShapes?.has(shape) === true ? 1 : NEW_SHAPE_CALLS) || fast.shapes.has(shape)) return;
     void prove(parts, fast, { inputs: copyPortable(args), output: copyPortable(answer), shape });
   });
   return fast;

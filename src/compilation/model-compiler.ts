@@ -5,7 +5,6 @@ import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
 import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
 import type { FastPath } from '../host/fast-path.ts';
-import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { Golden, GoldenStore } from '../safety/golden-store.ts';
 import type { Candidate } from './candidates.ts';
@@ -13,8 +12,11 @@ import { useChosenWay } from './chosen-way.ts';
 import type { DroppedWay } from './chosen-way.ts';
 import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
 import type { PreCompileResult } from './compile-safety-monitor.ts';
+import { FirstCalls } from './first-calls.ts';
+import { proveAgain } from './re-proof.ts';
 import { tryCandidate } from './trial.ts';
 import type { OpenCandidate, Verdict } from './trial.ts';
+import { checked } from './verdict-memory.ts';
 import type { KeptVerdict, VerdictMemory } from './verdict-memory.ts';
 
 /** What of a hosted model the compiler needs. */
@@ -35,7 +37,12 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly modelBytes: number;
   /** What there is to try: found out when the search begins. */
   readonly candidates: () => Promise<readonly Candidate[]>;
-  /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
+  /**
+   * All that there may be, whether it is here or not: to open what was chosen at an earlier start without finding out what else there
+   * is, which takes longer than to open it. Default: `candidates`.
+   */
+  readonly possible?: (() => readonly Candidate[]) | undefined;
+  /** What a verdict holds for: the framework's version, the browser or driver, the machine. Default ''. */
   readonly place?: string | undefined;
   /** Opens a candidate in a place of its own, which may be killed. */
   readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
@@ -71,6 +78,9 @@ export interface CompileEvent {
 
 /** Less than this share of the reference's time is worth a second copy of the model. */
 const WORTHWHILE = 0.9;
+
+/** Longest that is waited for what was kept, in milliseconds. */
+const RECALL_MS = 5000;
 
 const NO_MEMORY: VerdictMemory = { get: () => undefined, put: () => undefined, delete: () => undefined };
 
@@ -143,23 +153,29 @@ export class ModelCompiler {
       this.#events.emit({ identity: model.identity, kind: 'kept_reference', reason, verdicts });
       return undefined;
     };
+    const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
+    const { goldens, warmupRequests } = this.#options;
     try {
       report({ state: 'waiting' });
-      const kept = await this.#options.memory.get(keyOf(request));
+      const recalling = this.#recall(request);
+      const calls = new FirstCalls(model, (args, answer) => goldens.capture(model.identity, args, answer, ask), signal);
       // What was chosen before has to be held against one answer, and what is not known yet against several.
-      const calls = kept === undefined ? this.#options.warmupRequests : 1;
-      const sample = await this.#firstCalls(model, calls, signal);
+      const first = await calls.reached(1);
+      const kept = await recalling;
+      if (kept?.candidate !== undefined && this.preCompileCheck({ modelBytes }, first as Portable).canCompile) {
+        const again = await this.#useKept(request, kept, calls, signal);
+        if (again !== undefined) return again;
+      }
+      const sample = await calls.reached(warmupRequests);
+      calls.end();
       const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
       if (!canCompile) return off(reason as string);
-      const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
-      if ((await this.#options.goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
-        return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
       const candidates = await request.candidates();
       if (candidates.length === 0) return off('There is nothing here that could be faster than the reference.');
-      if (kept !== undefined && kept.candidate === undefined)
+      if (kept !== undefined && kept.candidate === undefined && wereTried(candidates, kept))
         return off('At an earlier start nothing was faster than the reference.');
-      const again = kept && (await this.#proveAgain(request, kept, candidates, signal));
-      if (again !== undefined) return again;
+      if ((await goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
+        return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
       return await this.#search(request, candidates, signal, report, off);
     } catch (error) {
       if (!signal.aborted) return off(`The search failed: ${(error as Error).message}`);
@@ -167,59 +183,56 @@ export class ModelCompiler {
     }
   }
 
-  /** Waits for the first calls, which are kept as goldens. The last one's inputs. */
-  #firstCalls(model: CompilableModel, calls: number, signal: AbortSignal): Promise<readonly Portable[]> {
-    const { goldens } = this.#options;
-    signal.throwIfAborted();
-    let left = Math.max(1, calls);
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error));
-      model.observe((args, answer) => {
-        void goldens.capture(model.identity, args, answer, (inputs) => model.askReference(inputs, signal));
-        if (--left > 0) return;
-        model.observe(undefined);
-        resolve(copyPortable(args));
-      });
+  /** What was kept of an earlier start; undefined where there is nothing, or it cannot be had, or it takes long. */
+  async #recall(request: CompileRequest<CompilableModel>): Promise<KeptVerdict | undefined> {
+    const { clock, memory } = this.#options;
+    let timer: Disposable | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = clock.after(RECALL_MS, () => resolve(undefined));
     });
+    const recall = async (): Promise<unknown> => memory.get(keyOf(request));
+    try {
+      return checked(await Promise.race([recall(), late]), clock.epochNow());
+    } catch {
+      return undefined;
+    } finally {
+      timer?.[Symbol.dispose]();
+    }
   }
 
   /** Opens what was chosen before, and uses it where it still gives the reference's answer; undefined where it does not. */
-  async #proveAgain(
+  async #useKept(
     request: CompileRequest<CompilableModel>,
     kept: KeptVerdict,
-    candidates: readonly Candidate[],
+    calls: FirstCalls,
     signal: AbortSignal,
   ): Promise<FastPath | undefined> {
-    const { clock, goldens, differs, memory } = this.#options;
-    const { model, open } = request;
-    const candidate = candidates.find(({ name }) => name === kept.candidate);
-    const opened: OpenedHost[] = [];
-    const verdict =
+    const { goldens, memory } = this.#options;
+    const { model, open, possible = request.candidates } = request;
+    const [golden] = goldens.get(model.identity);
+    // Of a call in which there was something to redact nothing may be left to prove it on.
+    if (golden === undefined) return undefined;
+    const candidate = (await possible()).find(({ name }) => name === kept.candidate);
+    const proof =
       candidate &&
-      (await tryCandidate({
+      (await proveAgain({
+        ...this.#options,
         candidate,
-        async open(until) {
-          const startedAt = clock.now();
-          const host = await open(candidate, until);
-          opened.push(host);
-          return runnerOf(host, clock.now() - startedAt);
-        },
-        goldens: goldens.get(model.identity).slice(0, 1),
+        open: (until) => open(candidate, until),
         reference: (inputs, until) => model.askReference(inputs, until),
-        differs,
-        warmupRequests: 0,
-        clock,
+        device: kept.device,
+        timings: kept.timings,
+        golden,
         signal,
       }));
-    const [host] = opened;
-    if (host !== undefined && verdict?.passed === true) {
-      const timings = [...kept.timings.filter(({ shape }) => shape !== verdict.timings[0]?.shape), ...verdict.timings];
-      const proven = { ...verdict, timings };
-      return this.#adopt(request, host, proven, [proven], signal);
+    if (proof?.host === undefined) {
+      remember(() => memory.delete(keyOf(request)));
+      return undefined;
     }
-    void host?.client.retire();
-    remember(() => memory.delete(keyOf(request)));
-    return undefined;
+    const { host, verdict } = proof;
+    calls.end();
+    const known = new Set(kept.timings.map(({ shape }) => shape));
+    return this.#adopt(request, host, verdict, [verdict], signal, known);
   }
 
   async #search(
@@ -268,7 +281,10 @@ export class ModelCompiler {
       throw error;
     }
     const { candidate, timings = [] } = best?.verdict ?? {};
-    remember(() => memory.put(keyOf(request), { candidate, timings }));
+    const device = best?.host.info?.device;
+    const tried = candidates.map(({ name }) => name);
+    const searchedAt = clock.epochNow();
+    remember(() => memory.put(keyOf(request), { candidate, device, timings, tried, searchedAt }));
     if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
     return this.#adopt(request, best.host, best.verdict, verdicts, signal);
   }
@@ -279,6 +295,7 @@ export class ModelCompiler {
     verdict: Verdict,
     verdicts: readonly Verdict[],
     signal: AbortSignal,
+    knownShapes?: ReadonlySet<string>,
   ): FastPath {
     const { model } = request;
     const { identity } = model;
@@ -288,6 +305,7 @@ export class ModelCompiler {
       model,
       host,
       verdict,
+      knownShapes,
       signal,
       onShapeProven: (shape) => this.#events.emit({ identity, kind: 'shape_proven', candidate: name, reason: shape }),
       onDropped: (dropped) => this.#rollBack(request, fast, verdicts, dropped),
@@ -326,6 +344,11 @@ function shareOf({ timings }: Verdict): number {
   const ours = timings.reduce((sum, { runMs }) => sum + runMs, 0);
   const theirs = timings.reduce((sum, { referenceMs }) => sum + referenceMs, 0);
   return theirs === 0 ? Infinity : ours / theirs;
+}
+
+/** Whether there is nothing now that was not tried then. */
+function wereTried(candidates: readonly Candidate[], { tried }: KeptVerdict): boolean {
+  return candidates.every(({ name }) => tried.includes(name));
 }
 
 function keyOf({ model, place = '' }: CompileRequest<CompilableModel>): string {

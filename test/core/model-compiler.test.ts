@@ -10,7 +10,7 @@ import { callShape } from '../../src/call-shape.ts';
 import type { FastPath } from '../../src/host/fast-path.ts';
 import type { OpenedHost, SearchReport } from '../../src/host/hosted-model.ts';
 import type { Portable } from '../../src/portable.ts';
-import type { KeptVerdict } from '../../src/compilation/verdict-memory.ts';
+import type { KeptVerdict, VerdictMemory } from '../../src/compilation/verdict-memory.ts';
 import { GoldenStore } from '../../src/safety/golden-store.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import type { FakeClock } from '../helpers/fake-clock.ts';
@@ -119,22 +119,33 @@ class SimulatedModel implements CompilableModel {
   }
 }
 
+function inMap(kept: Map<string, KeptVerdict>): VerdictMemory {
+  return {
+    get: (key) => kept.get(key),
+    put: (key, verdict) => void kept.set(key, verdict),
+    delete: (key) => void kept.delete(key),
+  };
+}
+
 function setUp(
   ways: Readonly<Record<string, Way | 'refuses to open' | 'never opens'>>,
-  { sampleRate = 0.1, kept = new Map<string, KeptVerdict>() } = {},
+  {
+    sampleRate = 0.1,
+    kept = new Map<string, KeptVerdict>(),
+    memory = inMap(kept),
+    device = undefined as string | undefined,
+    place = 'here',
+    startMs = 1000,
+  } = {},
 ) {
-  const clock = createFakeClock();
+  const clock = createFakeClock(startMs);
   const model = new SimulatedModel(clock);
   const goldens = new GoldenStore();
   const compiler = new ModelCompiler({
     clock,
     goldens,
     sampleRate,
-    memory: {
-      get: (key) => kept.get(key),
-      put: (key, verdict) => void kept.set(key, verdict),
-      delete: (key) => void kept.delete(key),
-    },
+    memory,
     differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'the numbers differ'),
   });
   const events: CompileEvent[] = [];
@@ -155,8 +166,9 @@ function setUp(
         );
       }
       const client = (hosts[name] = new SimulatedHost(clock, way));
-      return { client } as unknown as OpenedHost;
+      return { client, info: { device } } as unknown as OpenedHost;
     },
+    place,
   };
   /** Lets all that is under way come to its end, but for what never does. */
   const settle = async <T>(promise: Promise<T>): Promise<T> => {
@@ -325,6 +337,125 @@ describe('at the next start', () => {
     expect(await second.search()).toBeUndefined();
     expect(second.hosts).toEqual({});
     expect(second.model.search?.reason).toContain('earlier start');
+  });
+
+  test('what else there is now is tried, where nothing was faster before; and all, after a week', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ slow }, { kept }).search();
+    expect((await setUp({ slow, fast }, { kept }).search())?.name).toBe('fast');
+    kept.clear();
+    await setUp({ slow }, { kept }).search();
+    const days = (count: number): number => 1000 + count * 86_400_000;
+    expect(await setUp({ slow: fast }, { kept, startMs: days(6.9) }).search()).toBeUndefined();
+    expect((await setUp({ slow: fast }, { kept, startMs: days(7.1) }).search())?.name).toBe('slow');
+  });
+
+  test.each<[string, { device?: string; place?: string; startMs?: number }]>([
+    ['on another device', { device: 'another' }],
+    ['of another version, or in another browser', { place: 'there' }],
+    ['a month later', { startMs: 31 * 86_400_000 }],
+  ])('%s all is searched anew', async (_name, now) => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ slow, fast }, { kept, device: 'one' }).search();
+    const second = setUp({ slow, fast }, { kept, device: 'one', ...now });
+    expect((await second.search())?.name).toBe('fast');
+    expect(Object.keys(second.hosts).toSorted()).toEqual(['fast', 'slow']);
+  });
+
+  test('what is there is not found out first', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    const first = setUp({ fast }, { kept });
+    await first.search();
+    const { compiler, request, run, settle } = setUp({ fast }, { kept });
+    const candidates = vi.fn(request.candidates);
+    const searching = compiler.compileAsync({
+      ...request,
+      candidates,
+      possible: () => [{ name: 'fast', backend: 'cpu' }],
+    });
+    await run(4, 1);
+    expect((await settle(searching))?.name).toBe('fast');
+    expect(candidates).not.toHaveBeenCalled();
+  });
+
+  test('only shapes that were seen since are believed; one call is enough of those that were proven before', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    const first = setUp({ fast }, { kept });
+    const searching = first.compiler.compileAsync(first.request);
+    for (const length of [4, 7, 4]) await first.run(length, 1);
+    await first.settle(searching);
+    const second = setUp({ fast }, { kept });
+    const again = second.compiler.compileAsync(second.request);
+    await second.run(4, 1);
+    expect((await second.settle(again))?.shapes.size).toBe(1);
+    const by: string[] = [];
+    for (const length of [7, 7, 9, 9, 9]) {
+      by.push((await second.run(length, 1)).by);
+      await second.settle(second.clock.run(1000));
+    }
+    expect(by).toEqual(['reference', 'fast', 'reference', 'reference', 'reference']);
+  });
+
+  test('one that is right once and then wrong is not used', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ fast }, { kept }).search();
+    const liar: Way = (each, n) => ({ answer: n > 1 ? each : right(each), ms: 1 });
+    const second = setUp({ fast: liar }, { kept });
+    expect(await second.search()).toBeUndefined();
+    expect(second.hosts['fast']?.retired).toBe(true);
+    expect([...kept.values()]).toMatchObject([{ candidate: undefined }]);
+  });
+
+  test('one that is ended while it is proven again leaves nothing open', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ fast }, { kept }).search();
+    const { compiler, request, run, settle, hosts, model } = setUp({ fast: () => ({ ms: 0, hangs: true }) }, { kept });
+    const searching = compiler.compileAsync(request);
+    await run(4, 1);
+    await settle(Promise.resolve());
+    expect(hosts['fast']?.retired).toBe(false);
+    compiler.stop(model);
+    expect(await settle(searching)).toBeUndefined();
+    expect(hosts['fast']?.retired).toBe(true);
+    // It says nothing of what was kept.
+    expect(kept.size).toBe(1);
+  });
+
+  describe('it is as if nothing was kept where the memory', () => {
+    const timing = { shape: 'Float32Array[4]', runMs: 1, referenceMs: 10 };
+    const good = { candidate: 'fast', timings: [timing], tried: ['slow', 'fast'], searchedAt: 1_700_000_000_000 };
+    const returns = (value: unknown): Partial<VerdictMemory> => ({ get: () => value as KeptVerdict });
+    const throwing = (): never => {
+      throw new Error('the disk is gone');
+    };
+    test.each<[string, Partial<VerdictMemory>]>([
+      ['throws', { get: throwing, put: throwing, delete: throwing }],
+      ['rejects', { get: () => Promise.reject(new Error('busy')), put: () => Promise.reject(new Error('full')) }],
+      ['never answers', { get: () => new Promise(() => undefined), put: () => new Promise(() => undefined) }],
+      ['returns a text', returns('fast')],
+      ['returns null', returns(null)],
+      ['returns another kind of name', returns({ ...good, candidate: { name: 'fast' } })],
+      ['names what is no candidate', returns({ ...good, candidate: '__proto__' })],
+      ['returns a name without an end', returns({ ...good, candidate: 'f'.repeat(1e6) })],
+      ['returns no shapes', returns({ ...good, timings: undefined })],
+      ['returns shapes that are none', returns({ ...good, timings: [null] })],
+      ['returns times that are none', returns({ ...good, timings: [{ ...timing, runMs: NaN }] })],
+      ['returns a million shapes', returns({ ...good, timings: Array.from({ length: 1e6 }, () => timing) })],
+      ['returns no names of what was tried', returns({ ...good, candidate: undefined, tried: 7 })],
+      ['returns no time', returns({ ...good, searchedAt: '2023' })],
+      ['is of the future', returns({ ...good, searchedAt: 1_800_000_000_000 })],
+    ])('%s', async (_name, memory) => {
+      const { search, hosts, run } = setUp({ slow, fast }, { memory: { ...inMap(new Map()), ...memory } });
+      expect((await search())?.name).toBe('fast');
+      expect(Object.keys(hosts)).toEqual(['slow', 'fast']);
+      expect((await run(4, 9)).by).toBe('fast');
+    });
+
+    test('and what is right is believed', async () => {
+      const { search, hosts } = setUp({ slow, fast }, { memory: { ...inMap(new Map()), ...returns(good) } });
+      expect((await search())?.name).toBe('fast');
+      expect(Object.keys(hosts)).toEqual(['fast']);
+    });
   });
 
   test('what was dropped while it served is not tried first', async () => {
