@@ -29,6 +29,7 @@ export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs'> {
   readonly signal: AbortSignal;
   readonly onShapeProven: (shape: string) => void;
   readonly onDropped: (dropped: DroppedWay) => void;
+  readonly onLeak?: FastPath['onLeak'];
 }
 
 /** Calls of a shape that a faster way was not proven on, after which it is tried on it. */
@@ -56,6 +57,7 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
       void compareOne(parts, args, copyPortable(answer)).finally(() => (comparing = false));
     },
     onFailed: (reason) => onDropped({ reason, wasWrong: false }),
+    onLeak: parts.onLeak,
   };
   host.client.onFailed((error) => onDropped({ reason: error.message, wasWrong: false }));
   model.use(fast);

@@ -68,7 +68,8 @@ export interface ModelCompilerOptions {
 /** What was decided of a model, for logs. */
 export interface CompileEvent {
   readonly identity: string;
-  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'rolled_back';
+  /** 'recycled': the memory of its host grew run by run, and another one is to take its place. */
+  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'recycled' | 'rolled_back';
   readonly candidate?: string | undefined;
   readonly reason?: string | undefined;
   readonly verdicts?: readonly Verdict[] | undefined;
@@ -309,11 +310,53 @@ export class ModelCompiler {
       signal,
       onShapeProven: (shape) => this.#events.emit({ identity, kind: 'shape_proven', candidate: name, reason: shape }),
       onDropped: (dropped) => this.#rollBack(request, fast, verdicts, dropped),
+      onLeak: (grownBytes) => void this.#recycle(request, fast, verdicts, grownBytes, signal),
     });
     this.#compiled.set(model, fast);
     model.report({ state: 'done', verdicts, chosen: name });
     this.#events.emit({ identity, kind: 'chosen', candidate: name, verdicts });
     return fast;
+  }
+
+  /** Another host of the same way is opened, and proven, while the one that leaks answers; calls then go over to it. */
+  async #recycle(
+    request: CompileRequest<CompilableModel>,
+    fast: FastPath,
+    verdicts: readonly Verdict[],
+    grownBytes: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { model, open, possible = request.candidates } = request;
+    const grown = `The memory of its host grew run by run, by ${Math.round(grownBytes / 1e6)} MB.`;
+    this.#events.emit({ identity: model.identity, kind: 'recycled', candidate: fast.name, reason: grown });
+    const isUsed = (): boolean => this.#compiled.get(model) === fast;
+    let why = 'It was not found again.';
+    try {
+      const candidate = (await possible()).find(({ name }) => name === fast.name);
+      const golden = this.#options.goldens.get(model.identity).find(({ shape }) => fast.shapes.has(shape));
+      if (candidate !== undefined && golden !== undefined) {
+        const proof = await proveAgain({
+          ...this.#options,
+          candidate,
+          open: (until) => open(candidate, until),
+          reference: (inputs, until) => model.askReference(inputs, until),
+          device: fast.host.info?.device,
+          timings: verdicts.flatMap(({ candidate: name, timings }) => (name === fast.name ? timings : [])),
+          golden,
+          signal,
+        });
+        if (proof.host !== undefined) {
+          if (isUsed()) this.#adopt(request, proof.host, proof.verdict, verdicts, signal, fast.shapes);
+          else void proof.host.client.retire();
+          return;
+        }
+        why = proof.reason;
+      }
+    } catch (error) {
+      why = (error as Error).message;
+    }
+    // One that leaks does not stay: the reference answers.
+    if (!signal.aborted) this.#rollBack(request, fast, verdicts, { reason: `${grown} ${why}`, wasWrong: false });
   }
 
   #rollBack(

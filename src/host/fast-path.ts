@@ -17,6 +17,8 @@ export interface FastPath {
   readonly onAnswered: (args: readonly Portable[], answer: Portable) => void;
   /** It failed, or answered with what cannot be right: it is no longer used. */
   readonly onFailed: (reason: string) => void;
+  /** The memory of its host grew run by run, by so many bytes: another one is to take its place. */
+  readonly onLeak?: ((grownBytes: number) => void) | undefined;
 }
 
 export function takes({ shapes, host }: FastPath, args: readonly Portable[]): boolean {

@@ -4,19 +4,20 @@ import type { TensorInfo } from '../adapters/adapter.ts';
 import type { CallOptions } from '../call.ts';
 import type { Verdict } from '../compilation/trial.ts';
 import { ClosedError, EpochlyError, InputError } from '../errors.ts';
-import { HostError } from '../model-errors.ts';
-import type { BackendAttempt } from '../model-errors.ts';
+import { LeakWatch } from '../leak-watch.ts';
+import type { BackendAttempt, HostError } from '../model-errors.ts';
 import { Emitter } from '../events.ts';
 import { guardCall } from '../pipeline.ts';
 import type { Backend, Clock } from '../platform.ts';
-import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
+import { isPortable, messagePortable, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
 import { takes } from './fast-path.ts';
 import type { FastPath } from './fast-path.ts';
 import { copyTime, timeInHost } from './host-client.ts';
-import { HangWatch } from './hang-watch.ts';
 import type { HostClient } from './host-client.ts';
+import { onceIdle, watchLeaks } from './recycling.ts';
+import { ReferenceHost } from './reference-host.ts';
 import type { AnswerTraits, RuntimeModelInfo } from './runtime.ts';
 
 /** Options of `run()`. */
@@ -82,9 +83,6 @@ export interface HostedWay {
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
 }
 
-/** Waits before a host that keeps failing is opened again; the last one repeats. */
-const BACKOFF_MS = [0, 1000, 2000, 4000, 8000, 16_000, 30_000] as const;
-
 /** By this name a hosted model is known across copies of the package. */
 const MARK = Symbol.for('epochly.hosted');
 
@@ -95,25 +93,15 @@ export class HostedModel implements AsyncDisposable {
   readonly identity: string;
   /** Bytes of all of its files. */
   readonly modelBytes: number;
-  /** Fires when a failed host has been replaced; the event is what it failed with. */
+  /** Fires when another host has taken the place of one that failed, or whose memory grew run by run; the event is why. */
   readonly onHostReplaced: Emitter<HostError>['event'];
-  readonly #replacements = new Emitter<HostError>();
   readonly #closing = new Emitter<void>();
   readonly #variant: string;
   readonly #clock: Clock;
-  readonly #hangs: HangWatch;
+  readonly #reference: ReferenceHost;
   /** Until the model is closed: it may hold the model's bytes. */
-  #reopen: (() => Promise<OpenedHost>) | undefined;
-  /** As long as that. */
   #openWay: HostedModelParts['openWay'] | undefined;
-  /** The host that is open, or being opened; rejects where that failed. */
-  #host: Promise<OpenedHost>;
-  /** The host whose answers count; undefined while it is being replaced. */
-  #open: OpenedHost | undefined;
-  #last: OpenedHost;
-  /** Failures since the last answer. */
-  #failures = 0;
-  #retryAt = 0;
+  readonly #fastLeaks: LeakWatch;
   #running = 0;
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
@@ -127,22 +115,22 @@ export class HostedModel implements AsyncDisposable {
     this.#openWay = openWay;
     this.framework = framework;
     this.identity = identity;
-    this.onHostReplaced = this.#replacements.event;
     this.#variant = variant;
     this.#clock = clock;
-    this.#hangs = new HangWatch(clock);
-    this.#reopen = reopen;
-    this.#last = first;
-    this.#host = this.#adopt(first);
+    this.#fastLeaks = new LeakWatch(clock);
+    this.#reference = new ReferenceHost({ clock, first, reopen });
+    this.onHostReplaced = this.#reference.onReplaced;
   }
 
   /** Where it runs: 'cpu', 'wasm', 'webgpu', ... */
   get backend(): string {
-    return this.#last.report.backend;
+    return this.#reference.last.report.backend;
   }
 
   get backendReport(): BackendReport {
-    return this.#search === undefined ? this.#last.report : { ...this.#last.report, search: this.#search };
+    return this.#search === undefined
+      ? this.#reference.last.report
+      : { ...this.#reference.last.report, search: this.#search };
   }
 
   /** Whether `close()` was called. */
@@ -155,16 +143,16 @@ export class HostedModel implements AsyncDisposable {
    * otherwise, so that it is not answered from this one's cache.
    */
   get answerIdentity(): string {
-    const { backend, runtime } = this.#last.info;
+    const { backend, runtime } = this.#reference.last.info;
     return JSON.stringify([this.identity, backend, runtime, this.#variant]);
   }
 
   get inputs(): readonly TensorInfo[] {
-    return this.#last.info.inputs;
+    return this.#reference.last.info.inputs;
   }
 
   get outputs(): readonly TensorInfo[] {
-    return this.#last.info.outputs;
+    return this.#reference.last.info.outputs;
   }
 
   /**
@@ -188,14 +176,14 @@ export class HostedModel implements AsyncDisposable {
     }
     const fast = this.#fast !== undefined && takes(this.#fast, given) ? this.#fast : undefined;
     // Who may have to be asked later is asked what the caller gave now, whatever it does to it meanwhile.
-    const waits = this.#open === undefined || fast !== undefined || this.#observe !== undefined;
+    const waits = !this.#reference.isOpen || fast !== undefined || this.#observe !== undefined;
     const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
     this.#running++;
     try {
       return await guardCall(this.#clock, options, async ({ signal }) => {
         const answer = fast && (await this.#runFast(fast, args, signal));
         if (answer !== undefined) return answer;
-        const told = await this.#runReference(args, signal, transfer === true);
+        const told = await this.#reference.run(args, signal, transfer === true);
         if (transfer !== true) this.#observe?.(args, told);
         return told;
       });
@@ -229,31 +217,6 @@ export class HostedModel implements AsyncDisposable {
     return undefined;
   }
 
-  async #runReference(
-    args: readonly Portable[],
-    signal: AbortSignal | undefined,
-    transfer: boolean,
-  ): Promise<Portable> {
-    let used: HostClient | undefined;
-    try {
-      const { client } = this.#open ?? (await this.#current());
-      used = client;
-      signal?.throwIfAborted();
-      const answer = await client.request('run', args, {
-        signal,
-        transfer: transfer ? [...portableBuffers(args)] : undefined,
-      });
-      this.#failures = 0;
-      const revived = reviveTensors(answer);
-      copyTime(answer, revived);
-      return revived;
-    } catch (error) {
-      // Only a host whose device is lost answers so; it cannot recover by itself.
-      if (EpochlyError.isInstance(error, 'HOST_FAILED')) used?.fail(error as HostError);
-      throw error;
-    }
-  }
-
   /** @internal Opens it another way, in a place of its own. */
   async openWay(way: HostedWay, signal: AbortSignal): Promise<OpenedHost> {
     if (this.#openWay === undefined) throw new ClosedError();
@@ -262,7 +225,7 @@ export class HostedModel implements AsyncDisposable {
 
   /** @internal Asks the reference, whatever faster way there is. The arguments are sent as they are now. */
   askReference(args: readonly Portable[], signal: AbortSignal): Promise<Portable> {
-    return this.#runReference(messagePortable(args, true) as readonly Portable[], signal, false);
+    return this.#reference.run(messagePortable(args, true) as readonly Portable[], signal, false);
   }
 
   /** @internal Told of each answer of the reference, before its caller is. Undefined ends that. */
@@ -273,8 +236,29 @@ export class HostedModel implements AsyncDisposable {
   /** @internal A faster way that was proven answers from now on what it was proven on; undefined: the reference answers all. */
   use(fast: FastPath | undefined): void {
     const before = this.#fast;
+    if (before === fast) return;
     this.#fast = fast;
-    if (before !== undefined && before !== fast) void before.host.client.retire();
+    if (fast !== undefined) {
+      this.#fastLeaks.begin();
+      watchLeaks(fast.host.client, this.#fastLeaks, (grownBytes) => fast.onLeak?.(grownBytes));
+    }
+    if (before === undefined) return;
+    const { client } = before.host;
+    // What took its place answers from now on, and it what it was asked. One that is not trusted any more is not waited for.
+    void (fast === undefined ? client.retire() : onceIdle(client).then(() => client.retire()));
+  }
+
+  /**
+   * @internal Closes the reference as soon as nobody waits for it, and again when it was opened on demand and then not needed for so
+   * many milliseconds. Undefined: it stays open from its next use on.
+   */
+  restReference(idleMs: number | undefined): void {
+    this.#reference.restAfter(idleMs);
+  }
+
+  /** @internal Whether the reference is closed because nobody needs it: to ask it opens it. */
+  get referenceRests(): boolean {
+    return this.#reference.isResting;
   }
 
   /** @internal Called once, when the model is being closed. */
@@ -289,12 +273,12 @@ export class HostedModel implements AsyncDisposable {
 
   /** @internal Bytes of the largest tensor that its device takes; undefined where nothing is known to limit it. */
   get maxTensorBytes(): number | undefined {
-    return this.#last.info.maxTensorBytes;
+    return this.#reference.last.info.maxTensorBytes;
   }
 
   /** @internal Whether its answers may be kept. */
   get answerTraits(): AnswerTraits {
-    return this.#last.info.answers;
+    return this.#reference.last.info.answers;
   }
 
   /** @internal Milliseconds that its host took for an answer of `run()`; undefined of anything else. */
@@ -308,7 +292,10 @@ export class HostedModel implements AsyncDisposable {
    * hangs.
    */
   close(): Promise<void> {
-    if (this.#closed === undefined) this.#closing.emit();
+    if (this.#closed === undefined) {
+      this.#reference.beginClosing();
+      this.#closing.emit();
+    }
     return (this.#closed ??= this.#drainAndEnd());
   }
 
@@ -318,73 +305,9 @@ export class HostedModel implements AsyncDisposable {
 
   async #drainAndEnd(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
-    this.#reopen = undefined;
     this.#openWay = undefined;
     this.#observe = undefined;
     this.use(undefined);
-    const opened = await this.#host.catch(() => undefined);
-    if (opened !== undefined) await this.#end(opened.client);
-  }
-
-  /** Ends a host from which nobody expects an answer any more. */
-  async #end(client: HostClient): Promise<void> {
-    // What can be ended at any time takes all that is in it along.
-    if (client.channel.killable) return client.retire();
-    const giveUp = (): void => client.fail(new HostError("The model's host did not close: it hangs."));
-    const timer = this.#clock.after(this.#hangs.graceMs(client), giveUp);
-    await client.request('close', undefined).catch(() => undefined);
-    timer[Symbol.dispose]();
-    // One that was given up is ended once it has run, which may be never.
-    if (client.isIdle) await client.retire();
-  }
-
-  async #adopt(opened: OpenedHost): Promise<OpenedHost> {
-    this.#open = opened;
-    this.#last = opened;
-    this.#hangs.watch(opened.client);
-    opened.client.onFailed((error) => this.#replace(opened, error));
-    return opened;
-  }
-
-  #replace(failed: OpenedHost, error: HostError): void {
-    if (this.#open !== failed || this.#closed !== undefined) return;
-    this.#open = undefined;
-    const waitMs = BACKOFF_MS[Math.min(this.#failures++, BACKOFF_MS.length - 1)] as number;
-    this.#retryAt = this.#clock.now() + waitMs;
-    this.#host =
-      waitMs === 0
-        ? this.#openAgain(error)
-        : Promise.reject(new HostError(`The model's host keeps failing: ${error.message}`, { cause: error }));
-    this.#host.catch(() => undefined);
-  }
-
-  async #openAgain(error: HostError): Promise<OpenedHost> {
-    if (this.#reopen === undefined) throw new ClosedError();
-    const opened = await this.#reopen();
-    if (this.#closed !== undefined) return opened;
-    await this.#adopt(opened);
-    this.#replacements.emit(error);
-    return opened;
-  }
-
-  /** The host, opened again where the last attempt failed long enough ago. @throws HostError while it must be waited. */
-  async #current(): Promise<OpenedHost> {
-    const host = this.#host;
-    try {
-      return await host;
-    } catch (cause) {
-      if (this.#host !== host) return this.#current();
-      const waitMs = this.#retryAt - this.#clock.now();
-      if (waitMs > 0) {
-        throw new HostError(
-          `${(cause as Error).message} It is opened again in ${Math.ceil(waitMs)} ms at the earliest.`,
-          { cause },
-        );
-      }
-      this.#retryAt = this.#clock.now() + (BACKOFF_MS[Math.min(++this.#failures, BACKOFF_MS.length - 1)] as number);
-      const again = this.#openAgain(new HostError((cause as Error).message, { cause }));
-      this.#host = again;
-      return again;
-    }
+    await this.#reference.end();
   }
 }

@@ -288,6 +288,52 @@ describe('within a call the reference answers, and the other is dropped, where i
   });
 });
 
+describe('where the memory of its host grows run by run', () => {
+  test('another host is opened and proven, and answers from then on', async () => {
+    const { search, run, settle, clock, hosts, events } = setUp({ fast });
+    const used = await search();
+    const old = hosts['fast'];
+    used?.onLeak?.(300e6);
+    expect((await run(4, 1)).by).toBe('fast');
+    await settle(clock.run(1000));
+    expect(hosts['fast']).not.toBe(old);
+    expect(old?.retired).toBe(true);
+    expect((await run(4, 2)).by).toBe('fast');
+    expect(hosts['fast']?.runs).toBeGreaterThan(0);
+    expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'recycled', 'chosen']);
+    expect(events[1]?.reason).toContain('300 MB');
+  });
+
+  test('and the other host is wrong, it is dropped with it', async () => {
+    let opened = 0;
+    const way: Way = (each, n) => {
+      if (n === 1) opened++;
+      return { answer: opened > 1 ? each : right(each), ms: 1 };
+    };
+    const { search, run, settle, clock, hosts, events } = setUp({ fast: way });
+    const used = await search();
+    used?.onLeak?.(300e6);
+    await settle(clock.run(1000));
+    expect(await run(4, 2)).toEqual({ answer: right(input(4, 2)[0] as Numbers), by: 'reference' });
+    expect(hosts['fast']?.retired).toBe(true);
+    expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'recycled', 'rolled_back']);
+  });
+
+  test('and it is dropped or closed meanwhile, nothing is left open', async () => {
+    for (const how of ['crash', 'close'] as const) {
+      const { search, settle, clock, hosts, compiler, model } = setUp({ fast });
+      const used = await search();
+      const old = hosts['fast'];
+      used?.onLeak?.(300e6);
+      if (how === 'crash') old?.crash();
+      else compiler.stop(model);
+      await settle(clock.run(1000));
+      expect(hosts['fast'] === old || hosts['fast']?.retired).toBe(true);
+      expect(compiler.getCompiled(model)).toBeUndefined();
+    }
+  });
+});
+
 test('a model that does not answer alike is left alone', async () => {
   const { search, model, compiler } = setUp({ fast });
   let draw = 0;
