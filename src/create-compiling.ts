@@ -34,7 +34,7 @@ export type BeginSearch = (
 
 /** What begins the search for a model that `load()` opened. It never fails anybody: what comes of it is in `backendReport`. */
 export async function createCompiling({ platform, config, audit }: CompilingOptions): Promise<BeginSearch> {
-  const { tolerance, warmupRequests } = config.compilation;
+  const { tolerance, warmupRequests, memoryBudgetMb } = config.compilation;
   const { memory } = platform;
   // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
   const validator = encoderValidator({ tolerance });
@@ -47,6 +47,7 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
     },
     warmupRequests,
     sampleRate: config.safety.sampleRate,
+    memoryBudgetMb,
     memory: keptVerdicts(platform, config),
     monitor: new CompileSafetyMonitor({ availableMemoryMb: memory && (() => memory().availableBytes / 1e6) }),
   });

@@ -6,6 +6,7 @@ import type { OpenedHost } from '../host/hosted-model.ts';
 import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { Golden } from '../safety/golden-store.ts';
+import { GatheredComparisons } from './gathered-comparisons.ts';
 import type { CompilableModel, ModelCompilerOptions } from './model-compiler.ts';
 import { findNonFinite } from './output-validity.ts';
 import type { Verdict } from './trial.ts';
@@ -17,7 +18,7 @@ export interface DroppedWay {
   readonly wasWrong: boolean;
 }
 
-export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs'> {
+export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'clock' | 'differs'> {
   readonly warmupRequests: number;
   readonly sampleRate: number;
   readonly model: CompilableModel;
@@ -41,7 +42,10 @@ const MAX_UNPROVEN = 1000;
 export function useChosenWay(parts: ChosenWayParts): FastPath {
   const { model, host, verdict, knownShapes, sampleRate, onDropped } = parts;
   let due = 0;
-  let comparing = false;
+  const comparisons = new GatheredComparisons({
+    ...parts,
+    compare: ({ inputs, answer }) => compareOne(parts, inputs, answer),
+  });
   const proving = new Map<string, number>();
   const fast: FastPath = {
     name: verdict.candidate,
@@ -51,10 +55,9 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
     onAnswered(args, answer) {
       due += sampleRate;
       // One at a time: what is sampled must not be what the machine does.
-      if (due < 1 || comparing) return;
+      if (due < 1 || comparisons.isBusy) return;
       due -= 1;
-      comparing = true;
-      void compareOne(parts, args, copyPortable(answer)).finally(() => (comparing = false));
+      comparisons.add({ inputs: args, answer: copyPortable(answer) });
     },
     onFailed: (reason) => onDropped({ reason, wasWrong: false }),
     onLeak: parts.onLeak,

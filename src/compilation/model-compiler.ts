@@ -27,6 +27,13 @@ export interface CompilableModel {
   observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void;
   use(fast: FastPath | undefined): void;
   report(search: SearchReport): void;
+  /**
+   * Closes the reference while nobody needs it: at once, and after so many milliseconds in which nobody asked it. Undefined: it stays
+   * open. Without it the reference always does.
+   */
+  restReference?(idleMs: number | undefined): void;
+  /** Whether the reference is closed, so that to ask it opens it. */
+  readonly referenceRests?: boolean;
   /** Called once, when it is being closed. */
   onClosing(listener: () => void): void;
 }
@@ -61,6 +68,11 @@ export interface ModelCompilerOptions {
   /** Share of the answers of a faster way that the reference is asked as well, 0 to 1. Default 0.01. */
   readonly sampleRate?: number | undefined;
   readonly monitor?: CompileSafetyMonitor | undefined;
+  /**
+   * Megabytes that the copies of one model may take, by the monitor's estimate. Where two are more, the reference is closed while a
+   * faster way is in use and nobody needs it. Default 0: no limit.
+   */
+  readonly memoryBudgetMb?: number | undefined;
   /** What earlier searches came to. Default: nothing is kept. */
   readonly memory?: VerdictMemory | undefined;
 }
@@ -79,6 +91,9 @@ export interface CompileEvent {
 
 /** Less than this share of the reference's time is worth a second copy of the model. */
 const WORTHWHILE = 0.9;
+
+/** For how long a reference that was closed and opened again stays, in milliseconds, after it was needed. */
+const REST_AFTER_MS = 30_000;
 
 /** Longest that is waited for what was kept, in milliseconds. */
 const RECALL_MS = 5000;
@@ -109,9 +124,10 @@ export class ModelCompiler {
     warmupRequests = 3,
     sampleRate = 0.01,
     monitor = new CompileSafetyMonitor(),
+    memoryBudgetMb = 0,
     memory = NO_MEMORY,
   }: ModelCompilerOptions) {
-    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor, memory };
+    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor, memoryBudgetMb, memory };
     this.onEvent = this.#events.event;
   }
 
@@ -313,6 +329,8 @@ export class ModelCompiler {
       onLeak: (grownBytes) => void this.#recycle(request, fast, verdicts, grownBytes, signal),
     });
     this.#compiled.set(model, fast);
+    const { monitor, memoryBudgetMb } = this.#options;
+    if (memoryBudgetMb > 0 && 2 * monitor.copyMb(request) > memoryBudgetMb) model.restReference?.(REST_AFTER_MS);
     model.report({ state: 'done', verdicts, chosen: name });
     this.#events.emit({ identity, kind: 'chosen', candidate: name, verdicts });
     return fast;
@@ -371,6 +389,7 @@ export class ModelCompiler {
     this.#compiled.delete(model);
     model.observe(undefined);
     model.use(undefined);
+    model.restReference?.(undefined);
     model.report({
       state: 'done',
       reason: `${fast.name} was used, and was dropped: ${reason}`,

@@ -73,6 +73,10 @@ class SimulatedModel implements CompilableModel {
   readonly identity = 'model';
   search: SearchReport | undefined;
   asked = 0;
+  referenceRests = false;
+  restAfterMs: number | undefined;
+  /** How often the reference was opened to be asked. */
+  opened = 0;
   readonly #clock: FakeClock;
   #fast: FastPath | undefined;
   #observe: ((args: readonly Portable[], answer: Portable) => void) | undefined;
@@ -83,6 +87,8 @@ class SimulatedModel implements CompilableModel {
 
   async askReference([given]: readonly Portable[]): Promise<Portable> {
     this.asked++;
+    if (this.referenceRests) this.opened++;
+    this.referenceRests = false;
     await new Promise<void>((resolve) => void this.#clock.after(REFERENCE_MS, resolve));
     return right(given as Numbers) as unknown as Portable;
   }
@@ -97,6 +103,10 @@ class SimulatedModel implements CompilableModel {
     this.search = search;
   }
   onClosing(): void {}
+  restReference(idleMs: number | undefined): void {
+    this.restAfterMs = idleMs;
+    this.referenceRests = idleMs !== undefined;
+  }
 
   async run(args: readonly Portable[]): Promise<{ readonly answer: Portable; readonly by: string }> {
     const way = this.#fast;
@@ -136,6 +146,7 @@ function setUp(
     device = undefined as string | undefined,
     place = 'here',
     startMs = 1000,
+    memoryBudgetMb = 0,
   } = {},
 ) {
   const clock = createFakeClock(startMs);
@@ -145,6 +156,7 @@ function setUp(
     clock,
     goldens,
     sampleRate,
+    memoryBudgetMb,
     memory,
     differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'the numbers differ'),
   });
@@ -331,6 +343,72 @@ describe('where the memory of its host grows run by run', () => {
       expect(hosts['fast'] === old || hosts['fast']?.retired).toBe(true);
       expect(compiler.getCompiled(model)).toBeUndefined();
     }
+  });
+});
+
+describe('where two copies are more than the memory budget', () => {
+  // A copy of 1000 bytes takes 0.003 MB.
+  const memoryBudgetMb = 0.005;
+
+  test('the reference is closed once a faster way is in use, and stays open where it is dropped', async () => {
+    const { search, model, run, hosts } = setUp({ fast }, { memoryBudgetMb });
+    await search();
+    expect(model.referenceRests).toBe(true);
+    expect(model.restAfterMs).toBe(30_000);
+    for (let i = 0; i < 5; i++) expect((await run(4, i)).by).toBe('fast');
+    expect(model.opened).toBe(0);
+    expect((await run(7, 1)).by).toBe('reference');
+    expect(model.opened).toBe(1);
+    hosts['fast']?.crash();
+    expect((await run(4, 1)).by).toBe('reference');
+    expect(model.restAfterMs).toBeUndefined();
+  });
+
+  test.each([
+    ['there is no budget', 0],
+    ['both fit', 0.006],
+  ])('and where %s it is not', async (_name, budget) => {
+    const { search, model } = setUp({ fast }, { memoryBudgetMb: budget });
+    expect((await search())?.name).toBe('fast');
+    expect(model.restAfterMs).toBeUndefined();
+  });
+
+  test('it is opened for eight comparisons, not for each', async () => {
+    const { search, model, run, settle, clock } = setUp({ fast }, { memoryBudgetMb, sampleRate: 1 });
+    await search();
+    const before = model.asked;
+    for (let i = 0; i < 7; i++) await run(4, i);
+    expect(model.asked).toBe(before);
+    await run(4, 7);
+    await settle(clock.run(1000));
+    expect(model.asked).toBe(before + 8);
+    expect(model.opened).toBe(1);
+    // While it is open nothing waits.
+    await run(4, 8);
+    expect(model.asked).toBe(before + 9);
+  });
+
+  test('a comparison waits for a minute at most: what is wrong is found where little is asked', async () => {
+    const liar: Way = (each, n) => ({ answer: n > 30 ? each : right(each), ms: 1 });
+    const { search, run, settle, clock, onWrong, hosts } = setUp({ liar }, { memoryBudgetMb, sampleRate: 1 });
+    await search();
+    while ((hosts['liar']?.runs ?? 0) < 30) await settle(run(4, 1));
+    await settle(clock.run(120_000));
+    expect(onWrong).not.toHaveBeenCalled();
+    await run(4, 5);
+    await settle(clock.run(59_000));
+    await settle(clock.run(2000));
+    expect(onWrong).toHaveBeenCalledOnce();
+    expect((await run(4, 6)).by).toBe('reference');
+  });
+
+  test('of a model that is closed nothing waits', async () => {
+    const { search, run, clock, compiler, model } = setUp({ fast }, { memoryBudgetMb, sampleRate: 1 });
+    await search();
+    await run(4, 1);
+    expect(clock.pending).toBe(1);
+    compiler.stop(model);
+    expect(clock.pending).toBe(0);
   });
 });
 

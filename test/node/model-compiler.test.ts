@@ -77,7 +77,7 @@ async function openFile(path: string): Promise<OpenedHost> {
 }
 
 /** A search over ways that are files, in which all but the answers is made to pass. */
-async function search(ways: Readonly<Record<string, string>>) {
+async function search(ways: Readonly<Record<string, string>>, { memoryBudgetMb = 0 } = {}) {
   const model = await load({ frameworkOptions: { intraOpNumThreads: 1 } });
   const hosted = unwrap(model);
   const hosts: OpenedHost[] = [];
@@ -96,18 +96,21 @@ async function search(ways: Readonly<Record<string, string>>) {
     use: { value: hosted.use.bind(hosted) },
     report: { value: hosted.report.bind(hosted) },
     onClosing: { value: hosted.onClosing.bind(hosted) },
+    restReference: { value: hosted.restReference.bind(hosted) },
+    referenceRests: { get: () => hosted.referenceRests },
   }) as unknown as CompilableModel;
   const compiler = new ModelCompiler({
     clock: systemClock,
     goldens: new GoldenStore(),
     sampleRate: 0,
+    memoryBudgetMb,
     differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'other numbers'),
   });
   const events: CompileEvent[] = [];
   compiler.onEvent((event) => events.push(event));
   const searching = compiler.compileAsync({
     model: slow,
-    modelBytes: 1,
+    modelBytes: 1e6,
     candidates: async () => Object.keys(ways).map((name): Candidate => ({ name, backend: 'cpu' })),
     open: async ({ name }) => {
       const host = await openFile(ways[name] as string);
@@ -136,6 +139,27 @@ test('where the process of the faster way is killed, each call is answered, and 
   for (const { sentence_embedding: answer } of await Promise.all(calls)) expect(answer.data).toEqual(expected.data);
   expect(model.backendReport.search).toMatchObject({ chosen: undefined, reason: expect.stringContaining('dropped') });
   expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'rolled_back']);
+});
+
+test('where both do not fit the reference is closed, and answers all the same what only it can', async () => {
+  const { fast, model, hosts } = await search({ 'the same file': USE_LITE }, { memoryBudgetMb: 5 });
+  const hosted = unwrap(model);
+  expect(fast?.name).toBe('the same file');
+  await vi.waitFor(() => expect(hosted.referenceRests).toBe(true));
+  const { sentence_embedding: expected } = await model.run(feeds(7, 40, 300));
+  expect(hosted.referenceRests).toBe(true);
+  // A shape that it was not proven on, by many at once: one host is opened for all.
+  const others = await Promise.all(Array.from({ length: 10 }, (_, i) => model.run(feeds(7, 40 + i))));
+  expect(others.every(({ sentence_embedding: each }) => each.data.length === expected.data.length)).toBe(true);
+  expect(hosted.referenceRests).toBe(false);
+  hosted.restReference(0);
+  await vi.waitFor(() => expect(hosted.referenceRests).toBe(true));
+  // The faster way is gone, in the middle of calls.
+  const calls = Array.from({ length: 10 }, () => model.run(feeds(7, 40, 300)));
+  void hosts[0]?.client.channel.terminate();
+  for (const { sentence_embedding: answer } of await Promise.all(calls)) expect(answer.data).toEqual(expected.data);
+  expect(hosted.referenceRests).toBe(false);
+  expect(model.backendReport.search?.chosen).toBeUndefined();
 });
 
 test('a model that is closed during the search leaves no process behind', async () => {
