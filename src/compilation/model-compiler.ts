@@ -16,8 +16,8 @@ import { FirstCalls } from './first-calls.ts';
 import { proveAgain } from './re-proof.ts';
 import { tryCandidate } from './trial.ts';
 import type { OpenCandidate, Verdict } from './trial.ts';
-import { checked } from './verdict-memory.ts';
-import type { KeptVerdict, VerdictMemory } from './verdict-memory.ts';
+import { bounded, checked, chosenIn } from './verdict-memory.ts';
+import type { KeptTrial, KeptVerdict, VerdictMemory } from './verdict-memory.ts';
 
 /** What of a hosted model the compiler needs. */
 export interface CompilableModel {
@@ -190,7 +190,7 @@ export class ModelCompiler {
       const candidates = await request.candidates();
       if (candidates.length === 0) return off('There is nothing here that could be faster than the reference.');
       if (kept !== undefined && kept.candidate === undefined && wereTried(candidates, kept))
-        return off('At an earlier start nothing was faster than the reference.');
+        return off('At an earlier start nothing was faster than the reference.', kept.tried.map(ofBefore));
       if ((await goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
         return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
       return await this.#search(request, candidates, signal, report, off);
@@ -227,8 +227,9 @@ export class ModelCompiler {
     const { goldens, memory } = this.#options;
     const { model, open, possible = request.candidates } = request;
     const [golden] = goldens.get(model.identity);
+    const before = chosenIn(kept);
     // Of a call in which there was something to redact nothing may be left to prove it on.
-    if (golden === undefined) return undefined;
+    if (golden === undefined || before === undefined) return undefined;
     const candidate = (await possible()).find(({ name }) => name === kept.candidate);
     const proof =
       candidate &&
@@ -238,7 +239,7 @@ export class ModelCompiler {
         open: (until) => open(candidate, until),
         reference: (inputs, until) => model.askReference(inputs, until),
         device: kept.device,
-        timings: kept.timings,
+        timings: before.timings,
         golden,
         signal,
       }));
@@ -248,8 +249,9 @@ export class ModelCompiler {
     }
     const { host, verdict } = proof;
     calls.end();
-    const known = new Set(kept.timings.map(({ shape }) => shape));
-    return this.#adopt(request, host, verdict, [verdict], signal, known);
+    const known = new Set(before.timings.map(({ shape }) => shape));
+    const others = kept.tried.filter((each) => each !== before).map(ofBefore);
+    return this.#adopt(request, host, verdict, [verdict, ...others], signal, known);
   }
 
   async #search(
@@ -297,11 +299,9 @@ export class ModelCompiler {
       for (const each of opened) void each.client.retire();
       throw error;
     }
-    const { candidate, timings = [] } = best?.verdict ?? {};
     const device = best?.host.info?.device;
-    const tried = candidates.map(({ name }) => name);
-    const searchedAt = clock.epochNow();
-    remember(() => memory.put(keyOf(request), { candidate, device, timings, tried, searchedAt }));
+    const kept = { candidate: best?.verdict.candidate, device, tried: verdicts, searchedAt: clock.epochNow() };
+    remember(() => memory.put(keyOf(request), bounded(kept)));
     if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
     return this.#adopt(request, best.host, best.verdict, verdicts, signal);
   }
@@ -410,7 +410,12 @@ function shareOf({ timings }: Verdict): number {
 
 /** Whether there is nothing now that was not tried then. */
 function wereTried(candidates: readonly Candidate[], { tried }: KeptVerdict): boolean {
-  return candidates.every(({ name }) => tried.includes(name));
+  return candidates.every(({ name }) => tried.some(({ candidate }) => candidate === name));
+}
+
+/** As reports show it. */
+function ofBefore(trial: KeptTrial): Verdict {
+  return trial.passed ? trial : { ...trial, reason: 'It was refused at an earlier start.' };
 }
 
 function keyOf({ model, place = '' }: CompileRequest<CompilableModel>): string {

@@ -1,18 +1,19 @@
 /** @module What a search came to, for the next start. */
 
 import type { MaybePromise } from '../platform.ts';
-import type { ShapeTiming } from './trial.ts';
+import type { ShapeTiming, Verdict } from './trial.ts';
 
-/** What was chosen the last time. No user data. */
+/** What came of one way. Why it was refused is not kept: what a framework says of that may quote what it was asked. */
+export type KeptTrial = Omit<Verdict, 'reason'>;
+
+/** What a search came to the last time. No user data. */
 export interface KeptVerdict {
-  /** Undefined: nothing was faster than the reference. */
+  /** The way that was chosen. Undefined: nothing was faster than the reference. */
   readonly candidate: string | undefined;
   /** The device that it ran on, where its host names one: on another it is searched again. */
   readonly device?: string | undefined;
-  /** Shapes that it was proven on, and what they took. */
-  readonly timings: readonly ShapeTiming[];
-  /** Names of all that was tried: where nothing was faster, and there is something else by now, it is searched again. */
-  readonly tried: readonly string[];
+  /** All that was tried: where nothing was faster, and there is something else by now, it is searched again. */
+  readonly tried: readonly KeptTrial[];
   /** Milliseconds since the Unix epoch. */
   readonly searchedAt: number;
 }
@@ -29,8 +30,10 @@ export interface VerdictMemory {
   delete(key: string): MaybePromise<void>;
 }
 
-/** Most shapes and names that are kept of a model, and most characters of each: what a store returns may be anything. */
-const MAX_ITEMS = 256;
+/** Most ways, and most shapes of each: what a store returns may be anything. */
+const MAX_TRIED = 64;
+const MAX_SHAPES = 128;
+/** Most characters of a name and of a shape. */
 const MAX_TEXT = 512;
 
 const DAY_MS = 86_400_000;
@@ -44,28 +47,39 @@ export function lifetimeOf({ candidate }: Pick<KeptVerdict, 'candidate'>): numbe
   return candidate === undefined ? NOTHING_FASTER_MS : CHOSEN_MS;
 }
 
+/** The way that was chosen, as it was when it was; undefined where none was. */
+export function chosenIn({ candidate, tried }: KeptVerdict): KeptTrial | undefined {
+  return tried.find((each) => each.candidate === candidate && each.passed);
+}
+
 /** As much of it as is kept. */
-export function bounded({ candidate, device, timings, tried, searchedAt }: KeptVerdict): KeptVerdict {
-  const ofFewShapes = timings.filter(({ shape }) => isText(shape)).slice(0, MAX_ITEMS);
-  return { candidate, device, timings: ofFewShapes, tried: tried.slice(0, MAX_ITEMS), searchedAt };
+export function bounded({ candidate, device, tried, searchedAt }: KeptVerdict): KeptVerdict {
+  const isChosen = (each: KeptTrial): boolean => each.candidate === candidate;
+  const few = tried.toSorted((a, b) => Number(isChosen(b)) - Number(isChosen(a))).slice(0, MAX_TRIED);
+  return { candidate, device, tried: few.map(keptOf), searchedAt };
+}
+
+function keptOf({ candidate, passed, goldens, openMs, timings }: KeptTrial): KeptTrial {
+  const few = timings.filter(({ shape }) => isText(shape)).slice(0, MAX_SHAPES);
+  const plain = few.map(({ shape, runMs, referenceMs }) => ({ shape, runMs, referenceMs }));
+  return { candidate, passed, goldens, openMs, timings: plain };
 }
 
 /** The verdict that a memory returned; undefined where it is none, or is too old. */
 export function checked(value: unknown, now: number): KeptVerdict | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { candidate, device, timings, tried, searchedAt } = value as Readonly<Record<string, unknown>>;
+  if (!isRecord(value)) return undefined;
+  const { candidate, device, tried, searchedAt } = value;
   if (!isTextIfAny(candidate) || !isTextIfAny(device) || !isAmount(searchedAt)) return undefined;
-  if (!isListOf(tried, isText) || !isListOf(timings, isTiming)) return undefined;
-  const kept = {
-    candidate,
-    device,
-    timings: timings.map(({ shape, runMs, referenceMs }) => ({ shape, runMs, referenceMs })),
-    tried,
-    searchedAt,
-  };
+  if (!isListOf(tried, MAX_TRIED, isTrial)) return undefined;
+  const kept = { candidate, device, tried: tried.map(keptOf), searchedAt };
+  if (candidate !== undefined && chosenIn(kept) === undefined) return undefined;
   const ageMs = now - searchedAt;
   // One of the future was written by a clock that was wrong.
   return ageMs > -DAY_MS && ageMs < lifetimeOf(kept) ? kept : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 function isText(value: unknown): value is string {
@@ -80,12 +94,17 @@ function isAmount(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value < Infinity;
 }
 
-function isTiming(value: unknown): value is ShapeTiming {
-  if (typeof value !== 'object' || value === null) return false;
-  const { shape, runMs, referenceMs } = value as Readonly<Record<string, unknown>>;
-  return isText(shape) && isAmount(runMs) && isAmount(referenceMs);
+function isTrial(value: unknown): value is KeptTrial {
+  if (!isRecord(value)) return false;
+  const { candidate, passed, goldens, openMs, timings } = value;
+  if (!isText(candidate) || typeof passed !== 'boolean' || !isAmount(goldens)) return false;
+  return (openMs === undefined || isAmount(openMs)) && isListOf(timings, MAX_SHAPES, isTiming);
 }
 
-function isListOf<T>(value: unknown, is: (each: unknown) => each is T): value is readonly T[] {
-  return Array.isArray(value) && value.length <= MAX_ITEMS && value.every((each) => is(each));
+function isTiming(value: unknown): value is ShapeTiming {
+  return isRecord(value) && isText(value['shape']) && isAmount(value['runMs']) && isAmount(value['referenceMs']);
+}
+
+function isListOf<T>(value: unknown, most: number, is: (each: unknown) => each is T): value is readonly T[] {
+  return Array.isArray(value) && value.length <= most && value.every((each) => is(each));
 }

@@ -14,7 +14,7 @@ export interface VerdictStoreParts {
 
 const PREFIX = 'verdict/';
 /** Most bytes of one verdict that are read, and of all that are kept. */
-const MAX_BYTES = 1 << 20;
+const MAX_BYTES = 2 << 20;
 const MAX_TOTAL_BYTES = 8 << 20;
 
 /**

@@ -50,8 +50,9 @@ const program = (verdictsPath) => `
   while ((await store.keys('verdict/')).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   await store.close();
   await model.close();
-  const tried = verdicts.length;
-  console.log(JSON.stringify({ chosen, tried, calls, loadMs: loadedAt - startedAt, allMs: doneAt - startedAt }));
+  // What was proven again is held against one answer.
+  const [{ goldens } = {}] = verdicts;
+  console.log(JSON.stringify({ chosen, goldens, calls, loadMs: loadedAt - startedAt, allMs: doneAt - startedAt }));
 `;
 
 async function start(verdictsPath) {
@@ -79,7 +80,7 @@ if (pairs.length > 0) {
   rows.push(
     {
       what: 'of second starts, those that opened it without a search',
-      measured: `${pairs.filter(([, second]) => second.chosen !== undefined && second.tried === 1).length} of ${pairs.length}`,
+      measured: `${pairs.filter(([, second]) => second.chosen !== undefined && second.goldens === 1).length} of ${pairs.length}`,
     },
     { what: 'first start: load() alone', measured: us(middle(0, ({ loadMs }) => loadMs) * 1000) },
     { what: 'first start: from load() to the faster way', measured: us(middle(0, all) * 1000) },

@@ -444,6 +444,29 @@ describe('at the next start', () => {
     expect(Object.keys(second.hosts)).toEqual(['fast']);
     expect(second.hosts['fast']?.runs).toBeLessThan(20);
     expect((await second.run(4, 2)).by).toBe('fast');
+    // The table of before is still told.
+    expect(second.model.search).toMatchObject({
+      state: 'done',
+      chosen: 'fast',
+      verdicts: [
+        { candidate: 'fast', goldens: 1 },
+        { candidate: 'slow', goldens: 3 },
+      ],
+    });
+  });
+
+  test('why a way was refused is not kept, which may quote what it was asked', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    const quoting: Way = () => {
+      throw new Error('I cannot read "my secret"');
+    };
+    expect(await setUp({ quoting }, { kept }).search()).toBeUndefined();
+    expect(JSON.stringify([...kept.values()])).not.toContain('secret');
+    const second = setUp({ quoting }, { kept });
+    await second.search();
+    expect(second.model.search?.verdicts).toMatchObject([
+      { passed: false, reason: 'It was refused at an earlier start.' },
+    ]);
   });
 
   test('what is wrong by now is not used: all is searched anew', async () => {
@@ -460,6 +483,7 @@ describe('at the next start', () => {
     const second = setUp({ slow }, { kept });
     expect(await second.search()).toBeUndefined();
     expect(second.hosts).toEqual({});
+    expect(second.model.search?.verdicts).toMatchObject([{ candidate: 'slow', passed: true }]);
     expect(second.model.search?.reason).toContain('earlier start');
   });
 
@@ -547,7 +571,8 @@ describe('at the next start', () => {
 
   describe('it is as if nothing was kept where the memory', () => {
     const timing = { shape: 'Float32Array[4]', runMs: 1, referenceMs: 10 };
-    const good = { candidate: 'fast', timings: [timing], tried: ['slow', 'fast'], searchedAt: 1_700_000_000_000 };
+    const trial = { candidate: 'fast', passed: true, goldens: 3, openMs: 5, timings: [timing] };
+    const good = { candidate: 'fast', tried: [trial], searchedAt: 1_700_000_000_000 };
     const returns = (value: unknown): Partial<VerdictMemory> => ({ get: () => value as KeptVerdict });
     const throwing = (): never => {
       throw new Error('the disk is gone');
@@ -559,13 +584,26 @@ describe('at the next start', () => {
       ['returns a text', returns('fast')],
       ['returns null', returns(null)],
       ['returns another kind of name', returns({ ...good, candidate: { name: 'fast' } })],
-      ['names what is no candidate', returns({ ...good, candidate: '__proto__' })],
+      [
+        'names what is no candidate',
+        returns({ ...good, tried: [{ ...trial, candidate: 'other' }], candidate: 'other' }),
+      ],
+      ['names what was not tried', returns({ ...good, tried: [] })],
+      ['names what was refused', returns({ ...good, tried: [{ ...trial, passed: false }] })],
       ['returns a name without an end', returns({ ...good, candidate: 'f'.repeat(1e6) })],
-      ['returns no shapes', returns({ ...good, timings: undefined })],
-      ['returns shapes that are none', returns({ ...good, timings: [null] })],
-      ['returns times that are none', returns({ ...good, timings: [{ ...timing, runMs: NaN }] })],
-      ['returns a million shapes', returns({ ...good, timings: Array.from({ length: 1e6 }, () => timing) })],
-      ['returns no names of what was tried', returns({ ...good, candidate: undefined, tried: 7 })],
+      ['returns no trials', returns({ ...good, candidate: undefined, tried: 7 })],
+      ['returns trials that are none', returns({ ...good, candidate: undefined, tried: [null] })],
+      ['returns no shapes', returns({ ...good, tried: [{ ...trial, timings: undefined }] })],
+      ['returns shapes that are none', returns({ ...good, tried: [{ ...trial, timings: [null] }] })],
+      [
+        'returns times that are none',
+        returns({ ...good, tried: [{ ...trial, timings: [{ ...timing, runMs: NaN }] }] }),
+      ],
+      [
+        'returns a million shapes',
+        returns({ ...good, tried: [{ ...trial, timings: Array.from({ length: 1e6 }, () => timing) }] }),
+      ],
+      ['returns a million trials', returns({ ...good, tried: Array.from({ length: 1e6 }, () => trial) })],
       ['returns no time', returns({ ...good, searchedAt: '2023' })],
       ['is of the future', returns({ ...good, searchedAt: 1_800_000_000_000 })],
     ])('%s', async (_name, memory) => {

@@ -24,11 +24,11 @@ function setUp() {
 }
 
 const timing = { shape: 'float32[1,8]', runMs: 1.5, referenceMs: 9 };
+const trial = { candidate: 'webgpu', passed: true, goldens: 3, openMs: 20, timings: [timing] };
 const verdict = (over: Partial<KeptVerdict> = {}): KeptVerdict => ({
   candidate: 'webgpu',
   device: 'a GPU',
-  timings: [timing],
-  tried: ['webgpu', 'webnn'],
+  tried: [trial, { ...trial, candidate: 'webnn', passed: false }],
   searchedAt: 1_700_000_000_000,
   ...over,
 });
@@ -38,7 +38,7 @@ test('a verdict comes back as it was kept, by its key, until it is deleted', asy
   await memory.put('key', verdict());
   await memory.put('other', verdict({ candidate: undefined, device: undefined }));
   expect(await memory.get('key')).toEqual(verdict());
-  expect(await memory.get('other')).toEqual({ timings: [timing], tried: ['webgpu', 'webnn'], searchedAt: 1.7e12 });
+  expect(await memory.get('other')).toEqual({ tried: verdict().tried, searchedAt: 1.7e12 });
   await memory.delete('key');
   expect(await memory.get('key')).toBeUndefined();
   expect(state.closed).toBe(state.opened);
@@ -58,7 +58,7 @@ test('what is too large to be a verdict is not even read', async () => {
   const { memory, store } = setUp();
   await memory.put('key', verdict());
   const [name] = store.keys('') as readonly [string];
-  store.put(name, new Uint8Array(2 << 20).fill(0x20));
+  store.put(name, new Uint8Array(3 << 20).fill(0x20));
   expect(await memory.get('key')).toBeUndefined();
 });
 
@@ -66,11 +66,25 @@ test('of shapes and names without an end only some are kept', async () => {
   const { memory } = setUp();
   const timings = Array.from({ length: 1000 }, (_, i) => ({ ...timing, shape: `float32[${i}]` }));
   const endless = { ...timing, shape: 'x'.repeat(1e6) };
-  const tried = Array.from({ length: 1000 }, (_, i) => `way ${i}`);
-  await memory.put('key', verdict({ timings: [endless, ...timings], tried }));
+  const tried = Array.from({ length: 1000 }, (_, i) => ({ ...trial, candidate: `way ${i}` }));
+  const most = { ...trial, timings: [endless, ...timings] };
+  await memory.put('key', verdict({ tried: [...tried, most] }));
   const kept = await memory.get('key');
-  expect(kept?.timings).toEqual(timings.slice(0, 256));
-  expect(kept?.tried).toHaveLength(256);
+  expect(kept?.tried).toHaveLength(64);
+  // What was chosen is among them.
+  expect(kept?.tried[0]).toEqual({ ...trial, timings: timings.slice(0, 128) });
+});
+
+test('at most so much is kept of a verdict that it is read again', async () => {
+  const { memory } = setUp();
+  const timings = Array.from({ length: 1000 }, (_, i) => ({
+    shape: `${i}`.padEnd(120, 'x'),
+    runMs: 0.1 + 0.2,
+    referenceMs: 1 / 3,
+  }));
+  const tried = Array.from({ length: 100 }, (_, i) => ({ ...trial, candidate: `way ${i}`, timings }));
+  await memory.put('key', verdict({ candidate: 'way 7', tried }));
+  expect((await memory.get('key'))?.tried[0]?.candidate).toBe('way 7');
 });
 
 test('verdicts of models that are not opened any more go', async () => {

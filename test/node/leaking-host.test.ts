@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import type { FastPath } from '../../src/host/fast-path.ts';
 import { HostClient } from '../../src/host/host-client.ts';
 import { HostedModel } from '../../src/host/hosted-model.ts';
 import type { OpenedHost } from '../../src/host/hosted-model.ts';
@@ -67,6 +68,50 @@ test('it is replaced while it serves; every call is answered, and it is gone', a
     await Promise.all(calls);
   }
   expect(replaced).toEqual([expect.stringMatching(/grew run by run, by \d+ MB/)]);
+  const [old, fresh] = [...pids] as [number, number];
+  await vi.waitFor(() => expect(isAlive(old)).toBe(false));
+  expect(isAlive(fresh)).toBe(true);
+});
+
+test("a faster way's is replaced as well, and every call is answered by one or the other", async () => {
+  const model = new HostedModel({
+    framework: 'onnxruntime',
+    identity: 'sha',
+    variant: '',
+    clock: systemClock,
+    first: await openLeaking(),
+    reopen: openLeaking,
+    modelBytes: 0,
+    openWay: openLeaking,
+  });
+  onTestFinished(() => model.close());
+  const leaks: number[] = [];
+  const failures: string[] = [];
+  const pathOf = (host: OpenedHost): FastPath => ({
+    name: 'fast',
+    host,
+    shapes: new Set(['number']),
+    faultOf: () => undefined,
+    onAnswered: () => undefined,
+    onFailed: (reason) => failures.push(reason),
+    onLeak(grownBytes) {
+      leaks.push(grownBytes);
+      void openLeaking().then((fresh) => model.use(pathOf(fresh)));
+    },
+  });
+  model.use(pathOf(await openLeaking()));
+  const pids = new Set<number>();
+  for (let n = 0; n < 2000 && pids.size < 2; n += 10) {
+    const calls = Array.from({ length: 10 }, async (_, i) => {
+      const [answer, pid] = (await model.run(n + i)) as [number, number];
+      expect(answer).toBe(2 * (n + i));
+      pids.add(pid);
+    });
+    await Promise.all(calls);
+  }
+  expect(leaks).toHaveLength(1);
+  expect(leaks[0]).toBeGreaterThan(256e6);
+  expect(failures).toEqual([]);
   const [old, fresh] = [...pids] as [number, number];
   await vi.waitFor(() => expect(isAlive(old)).toBe(false));
   expect(isAlive(fresh)).toBe(true);
