@@ -174,16 +174,14 @@ export class ModelCompiler {
     const { goldens, warmupRequests } = this.#options;
     try {
       report({ state: 'waiting' });
-      const recalling = this.#recall(request);
       const calls = new FirstCalls(model, (args, answer) => goldens.capture(model.identity, args, answer, ask), signal);
+      const kept = await this.#recall(request);
       // What was chosen before has to be held against one answer, and what is not known yet against several.
-      const first = await calls.reached(1);
-      const kept = await recalling;
-      if (kept?.candidate !== undefined && this.preCompileCheck({ modelBytes }, first as Portable).canCompile) {
+      if (kept?.candidate !== undefined && this.preCompileCheck({ modelBytes }, null).canCompile) {
         const again = await this.#useKept(request, kept, calls, signal);
         if (again !== undefined) return again;
       }
-      const sample = await calls.reached(warmupRequests);
+      const sample = await calls.reached(Math.max(1, warmupRequests));
       calls.end();
       const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
       if (!canCompile) return off(reason as string);
@@ -193,6 +191,8 @@ export class ModelCompiler {
         return off('At an earlier start nothing was faster than the reference.', kept.tried.map(ofBefore));
       if ((await goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
         return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
+      if (goldens.get(model.identity).length === 0)
+        return off('Of what was called nothing may be kept that a faster way could be held against.');
       return await this.#search(request, candidates, signal, report, off);
     } catch (error) {
       if (!signal.aborted) return off(`The search failed: ${(error as Error).message}`);
@@ -224,12 +224,19 @@ export class ModelCompiler {
     calls: FirstCalls,
     signal: AbortSignal,
   ): Promise<FastPath | undefined> {
-    const { goldens, memory } = this.#options;
+    const { goldens, memory, warmupRequests } = this.#options;
     const { model, open, possible = request.candidates } = request;
-    const [golden] = goldens.get(model.identity);
     const before = chosenIn(kept);
-    // Of a call in which there was something to redact nothing may be left to prove it on.
-    if (golden === undefined || before === undefined) return undefined;
+    if (before === undefined) return undefined;
+    // Of a call in which there was something to redact there may be nothing left to prove it on.
+    const firstGolden = async (): Promise<Golden> => {
+      for (let count = 1; count <= Math.max(1, warmupRequests); count++) {
+        await calls.reached(count);
+        const [golden] = goldens.get(model.identity);
+        if (golden !== undefined) return golden;
+      }
+      throw new Error('Nothing was called that it can be proven on.');
+    };
     const candidate = (await possible()).find(({ name }) => name === kept.candidate);
     const proof =
       candidate &&
@@ -240,7 +247,7 @@ export class ModelCompiler {
         reference: (inputs, until) => model.askReference(inputs, until),
         device: kept.device,
         timings: before.timings,
-        golden,
+        golden: firstGolden,
         signal,
       }));
     if (proof?.host === undefined) {
@@ -360,7 +367,7 @@ export class ModelCompiler {
           reference: (inputs, until) => model.askReference(inputs, until),
           device: fast.host.info?.device,
           timings: verdicts.flatMap(({ candidate: name, timings }) => (name === fast.name ? timings : [])),
-          golden,
+          golden: async () => golden,
           signal,
         });
         if (proof.host !== undefined) {

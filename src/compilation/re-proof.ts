@@ -15,7 +15,8 @@ export interface ReProofOptions extends Pick<
   readonly device: string | undefined;
   /** What it took when it was chosen. */
   readonly timings: readonly ShapeTiming[];
-  readonly golden: Golden;
+  /** What it is asked, once there is something. */
+  readonly golden: () => Promise<Golden>;
 }
 
 /** It is what it was, or why not. */
@@ -31,7 +32,7 @@ const LONGEST_MS = 120_000;
  * is not timed again. Never rejects but with the reason of the signal; what was opened and is not returned is ended.
  */
 export async function proveAgain(options: ReProofOptions): Promise<ReProof> {
-  const { candidate, golden, device, differs, warmupRequests, clock, signal } = options;
+  const { candidate, device, differs, warmupRequests, clock, signal } = options;
   let host: OpenedHost | undefined;
   const refuse = (reason: string): ReProof => {
     void host?.client.retire();
@@ -43,6 +44,7 @@ export async function proveAgain(options: ReProofOptions): Promise<ReProof> {
     host = opened;
     const openMs = clock.now() - openedAt;
     if (opened.info?.device !== device) return refuse('It was proven on another device.');
+    const golden = await options.golden();
     let runMs = Infinity;
     for (let round = 0; round <= warmupRequests; round++) {
       const begunAt = clock.now();
@@ -53,7 +55,7 @@ export async function proveAgain(options: ReProofOptions): Promise<ReProof> {
       const difference = await differs(golden, answer as Portable);
       if (difference !== undefined) return refuse(difference);
     }
-    const timing = options.timings.find(({ shape }) => shape === golden.shape) ?? (await timed(options, runMs));
+    const timing = options.timings.find(({ shape }) => shape === golden.shape) ?? (await timed(options, golden, runMs));
     const verdict = { candidate: candidate.name, passed: true, goldens: 1, openMs, timings: [timing] };
     return { host, verdict };
   } catch (error) {
@@ -64,7 +66,11 @@ export async function proveAgain(options: ReProofOptions): Promise<ReProof> {
 }
 
 /** A shape that was not called then. */
-async function timed({ golden, reference, clock, signal }: ReProofOptions, runMs: number): Promise<ShapeTiming> {
+async function timed(
+  { reference, clock, signal }: ReProofOptions,
+  golden: Golden,
+  runMs: number,
+): Promise<ShapeTiming> {
   const begunAt = clock.now();
   await reference(golden.inputs, signal);
   return { shape: golden.shape, runMs, referenceMs: clock.now() - begunAt };

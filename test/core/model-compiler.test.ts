@@ -455,6 +455,31 @@ describe('at the next start', () => {
     });
   });
 
+  test('it is open before the first call, and not used before it was proven on one', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ fast }, { kept }).search();
+    const { compiler, request, run, settle, clock, hosts } = setUp({ fast }, { kept });
+    const searching = compiler.compileAsync(request);
+    await settle(clock.run(1e6));
+    expect(hosts['fast']).toMatchObject({ runs: 0, retired: false });
+    expect((await run(4, 1)).by).toBe('reference');
+    expect((await settle(searching))?.name).toBe('fast');
+    expect((await run(4, 1)).by).toBe('fast');
+  });
+
+  test('of calls of which nothing may be kept it is not proven on any', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ fast }, { kept }).search();
+    const { compiler, request, run, settle, goldens, hosts } = setUp({ fast }, { kept });
+    goldens.capture = async () => 'redacted';
+    const searching = compiler.compileAsync(request);
+    for (let i = 0; i < 3; i++) await run(4, i);
+    expect(await settle(searching)).toBeUndefined();
+    expect(hosts['fast']?.retired).toBe(true);
+    // That is no verdict of the ways.
+    expect(kept.size).toBe(0);
+  });
+
   test('why a way was refused is not kept, which may quote what it was asked', async () => {
     const kept = new Map<string, KeptVerdict>();
     const quoting: Way = () => {
