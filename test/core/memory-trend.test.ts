@@ -66,7 +66,7 @@ describe('healthy, over 100,000 readings, is memory that', () => {
   });
 });
 
-test('of a million healthy readings none is an alarm, in any of ten hosts: the budget is one in a hundred', () => {
+test('of ten million healthy readings, a million in each of ten hosts, none is an alarm: the budget is one in a million', () => {
   for (let host = 0; host < 10; host++) {
     const random = randomFrom(1000 + host);
     // A heap that is collected once it holds so much, with noise that could carry it over the bound by itself.
