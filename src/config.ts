@@ -33,6 +33,15 @@ export interface CompilationConfig {
   readonly warmupRequests: number;
   /** Largest difference from the reference, relative to its largest absolute value. Default 1e-5. */
   readonly tolerance: number;
+  /** Whether what a search came to is kept for the next start, in any mode of privacy: nobody's data is in it. Default false. */
+  readonly keepVerdicts: boolean;
+  /** The SQLite file of verdicts, in browsers the database. Default '': `~/.epochly/verdicts.sqlite`, 'epochly-verdicts'. */
+  readonly verdictsPath: string;
+  /**
+   * Megabytes that the copies of one model may take. Where the reference and a faster way do not both fit, the reference is closed
+   * while nobody needs it. Default 0: no limit.
+   */
+  readonly memoryBudgetMb: number;
 }
 
 /** What of the answers may be kept, and how it is protected. */

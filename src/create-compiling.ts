@@ -2,17 +2,21 @@
 
 import { createRedactor } from './persistence/create-audit-log.ts';
 import { candidatesFor } from './compilation/candidates.ts';
+import type { Candidate } from './compilation/candidates.ts';
 import { CompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
 import { ModelCompiler } from './compilation/model-compiler.ts';
+import type { VerdictMemory } from './compilation/verdict-memory.ts';
+import { verdictsIn } from './compilation/verdict-store.ts';
 import type { InferenceConfig } from './config.ts';
 import type { HostedModel } from './host/hosted-model.ts';
 import type { LoadOptions } from './load.ts';
-import type { Backend, Platform } from './platform.ts';
+import type { Backend, BackendInfo, Platform } from './platform.ts';
 import type { AuditEvent } from './privacy/audit-logger.ts';
 import { GoldenStore } from './safety/golden-store.ts';
 import { SafetyOrchestrator } from './safety/safety-orchestrator.ts';
 import { ValidatorRegistry } from './safety/validator-registry.ts';
 import { encoderValidator } from './safety/validators/encoder.ts';
+import { VERSION } from './version.ts';
 
 export interface CompilingOptions {
   readonly platform: Platform;
@@ -32,7 +36,7 @@ export type BeginSearch = (
 
 /** What begins the search for a model that `load()` opened. It never fails anybody: what comes of it is in `backendReport`. */
 export async function createCompiling({ platform, config, audit }: CompilingOptions): Promise<BeginSearch> {
-  const { tolerance, warmupRequests } = config.compilation;
+  const { tolerance, warmupRequests, memoryBudgetMb } = config.compilation;
   const { memory } = platform;
   // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
   const validator = encoderValidator({ tolerance });
@@ -49,24 +53,56 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
       return report.verdict === 'failed' ? report.message : undefined;
     },
     warmupRequests,
+    memoryBudgetMb,
+    memory: keptVerdicts(platform, config),
     monitor: new CompileSafetyMonitor({ availableMemoryMb: memory && (() => memory().availableBytes / 1e6) }),
   });
   compiler.onEvent(({ identity, kind, ...details }) =>
     audit({ operation: 'compilation', modelId: identity, optimizationName: 'compilation', result: kind, details }),
   );
   return (model, frameworkOptions, onWrong) => {
+    const among = (backends: readonly BackendInfo[]): readonly Candidate[] =>
+      candidatesFor({
+        framework: model.framework,
+        backends,
+        reference: model.backend as Backend,
+        frameworkOptions,
+      });
     void compiler.compileAsync({
       model,
       modelBytes: model.modelBytes,
-      candidates: async () =>
-        candidatesFor({
-          framework: model.framework,
-          backends: await platform.listBackends(),
-          reference: model.backend as Backend,
-          frameworkOptions,
-        }),
+      candidates: async () => among(await platform.listBackends()),
+      possible: () => among(BACKENDS.map((backend) => ({ backend, available: true }))),
+      // The identity of its answers names the framework, its version and the options.
+      place: JSON.stringify([VERSION, platform.describe(), model.answerIdentity, tolerance]),
       open: (candidate, signal) => model.openWay(candidate, signal),
       onWrong,
     });
   };
+}
+
+/** All that there are. */
+const BACKENDS: readonly Backend[] = ['tensorrt', 'cuda', 'dml', 'coreml', 'webgpu', 'webnn', 'webgl', 'wasm', 'cpu'];
+
+/** Where it is asked for, in a store of its own, which is opened with the first search. */
+function keptVerdicts(
+  { name, openStore, digest, clock }: Platform,
+  { compilation: { keepVerdicts, verdictsPath } }: InferenceConfig,
+): VerdictMemory | undefined {
+  if (!keepVerdicts) return undefined;
+  const path = verdictsPath || (name === 'node' ? '~/.epochly/verdicts.sqlite' : 'epochly-verdicts');
+  let isTold = false;
+  return verdictsIn({
+    clock,
+    digest,
+    async open() {
+      try {
+        return await openStore(path);
+      } catch (error) {
+        if (!isTold) console.warn(`epochly searches anew at each start: ${(error as Error).message}`);
+        isTold = true;
+        throw error;
+      }
+    },
+  });
 }

@@ -70,7 +70,7 @@ export type {
   ModelCompilerOptions,
 } from './compilation/model-compiler.ts';
 export type { ShapeTiming, Verdict } from './compilation/trial.ts';
-export type { KeptVerdict, VerdictMemory } from './compilation/verdict-memory.ts';
+export type { KeptTrial, KeptVerdict, VerdictMemory } from './compilation/verdict-memory.ts';
 export { InferenceConfig } from './config.ts';
 export type {
   BatchingConfig,

@@ -61,6 +61,8 @@ export interface Platform {
   readonly clock: Clock;
   /** The memory of this process, in bytes, where it can be asked: what is used, and what is left of it. */
   readonly memory?: (() => { readonly usedBytes: number; readonly availableBytes: number }) | undefined;
+  /** What decides how fast, and how right, a model runs here and can be told at once: the browser or the system, processors, drivers. */
+  readonly describe: () => string;
   /** Environment variables; empty in browsers. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The configuration file's content (`epochly` in package.json, or epochly.config.json); undefined where there is none. */

@@ -3,12 +3,14 @@
 import { createSynchronousContext } from '../../src/context.ts';
 import { systemClock } from '../../src/clock.ts';
 import { sha256 } from '../../src/hash.ts';
+import { describe } from './describe.ts';
 import { onEnding } from './on-ending.ts';
 import type { Platform } from '../../src/platform.ts';
 
 export const browserPlatform: Platform = {
   name: 'browser',
   clock: systemClock,
+  describe,
   env: {},
   readConfigFile: () => undefined,
   digest: sha256,

@@ -4,6 +4,7 @@ import type { Platform } from '../../src/platform.ts';
 import { nodeClock } from './clock.ts';
 import { readConfigFile } from './config-file.ts';
 import { currentContext, runWithContext } from './context.ts';
+import { describe } from './describe.ts';
 import { digest } from './digest.ts';
 import { openHost } from './host/open-host.ts';
 import { listBackends } from './list-backends.ts';
@@ -15,6 +16,7 @@ export const nodePlatform: Platform = {
   name: 'node',
   clock: nodeClock,
   memory,
+  describe,
   env: process.env,
   readConfigFile: () => readConfigFile(process.cwd()),
   digest,

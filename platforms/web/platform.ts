@@ -19,6 +19,7 @@ const noStore = async (): Promise<never> => {
 export const webPlatform: Platform = {
   name: 'web',
   clock: systemClock,
+  describe: () => '',
   env: {},
   readConfigFile: () => undefined,
   digest: sha256,

@@ -12,13 +12,20 @@ export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs' | '
   readonly verdict: Verdict;
   /** Opens it again, in a fresh host. */
   readonly reopen: (signal: AbortSignal) => Promise<OpenedHost>;
+  /** Another host of it, proven again. Rejects with the reason why there is none. */
+  readonly renew: () => Promise<OpenedHost>;
+  /** Shapes that it was proven on at an earlier start: one call of each is enough to try it on it. */
+  readonly knownShapes?: ReadonlySet<string> | undefined;
+  /** Whether it had come through all stages at an earlier start. */
+  readonly isTrusted?: boolean | undefined;
   readonly onShapeProven: (shape: string) => void;
   readonly onChange: (change: GateChange) => void;
+  readonly onLeak: (grown: string) => void;
 }
 
 /** Lets it come to answer what it was proven on. It is held against the reference, by and by less often, as long as it is used. */
 export function useChosenWay(parts: ChosenWayParts): FastPath {
-  const { orchestrator, model, verdict, reopen, differs } = parts;
+  const { orchestrator, model, verdict, reopen, renew, differs, knownShapes, isTrusted } = parts;
   let { host } = parts;
   const gate = orchestrator.gateOptimization({
     model: model.identity,
@@ -33,6 +40,9 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
     },
     differs,
     proven: verdict.timings.map(({ shape }) => shape),
+    knownShapes,
+    isTrusted,
+    referenceRests: () => model.referenceRests === true,
     usualMs: Math.max(0, ...verdict.timings.map(({ runMs }) => runMs)),
   });
   function watch(opened: OpenedHost): void {
@@ -40,6 +50,20 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
     opened.client.onFailed(({ message }) => {
       if (host === opened) gate.fail(message);
     });
+  }
+  const isTried = (): boolean => !['recovering', 'off', 'closed'].includes(gate.state);
+  /** Another host takes the place of one that leaks, while that one answers. */
+  async function recycle(grown: string): Promise<void> {
+    const leaking = host;
+    try {
+      const fresh = await renew();
+      if (host !== leaking || !isTried()) return await fresh.client.retire();
+      watch(fresh);
+      await model.leave(leaking);
+    } catch (error) {
+      // One that leaks does not stay: the reference answers, until it was built anew.
+      if (host === leaking) gate.fail(`${grown} ${(error as Error).message}`);
+    }
   }
   watch(host);
   gate.onShapeProven(parts.onShapeProven);
@@ -57,6 +81,11 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
       return gate.getDiagnostics();
     },
     run: (args, options) => gate.run(args, options),
+    onLeak(grownBytes) {
+      const grown = `The memory of its host grew run by run, by ${Math.round(grownBytes / 1e6)} MB.`;
+      parts.onLeak(grown);
+      void recycle(grown);
+    },
     close() {
       gate[Symbol.dispose]();
       void host.client.retire();

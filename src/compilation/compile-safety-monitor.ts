@@ -53,12 +53,17 @@ export class CompileSafetyMonitor {
     this.#maxMemoryIncreaseMb = maxMemoryIncreaseMb;
   }
 
+  /** Megabytes that a copy of the model takes, roughly. */
+  copyMb({ modelBytes }: CompilableFacts): number {
+    return (modelBytes * this.#memoryFactor) / 1e6;
+  }
+
   /** Whether a second copy of the model fits, and the sample is something that can be sent to where it is compiled. */
   preCompileCheck({ modelBytes }: CompilableFacts, sampleInput: Portable): PreCompileResult {
     if (!isPortable(sampleInput))
       return { canCompile: false, reason: 'The sample is no plain data, so that it cannot be sent to another place.' };
     const availableMb = this.#availableMemoryMb();
-    const neededMb = (modelBytes * this.#memoryFactor) / 1e6;
+    const neededMb = this.copyMb({ modelBytes });
     if (availableMb === undefined || neededMb <= availableMb) return { canCompile: true };
     const reason = `A second copy needs some ${Math.ceil(neededMb)} MB, and ${Math.floor(availableMb)} MB are left.`;
     return { canCompile: false, reason };

@@ -5,18 +5,21 @@ import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
 import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
 import type { FastPath } from '../host/fast-path.ts';
-import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { GateChange } from '../safety/gate-report.ts';
 import type { Golden, GoldenStore } from '../safety/golden-store.ts';
 import type { SafetyOrchestrator } from '../safety/safety-orchestrator.ts';
 import type { Candidate } from './candidates.ts';
 import { useChosenWay } from './chosen-way.ts';
+import type { ChosenWayParts } from './chosen-way.ts';
 import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
 import type { PreCompileResult } from './compile-safety-monitor.ts';
+import { FirstCalls } from './first-calls.ts';
+import { proveAgain } from './re-proof.ts';
 import { tryCandidate } from './trial.ts';
 import type { OpenCandidate, Verdict } from './trial.ts';
-import type { KeptVerdict, VerdictMemory } from './verdict-memory.ts';
+import { bounded, checked, chosenIn } from './verdict-memory.ts';
+import type { KeptTrial, KeptVerdict, VerdictMemory } from './verdict-memory.ts';
 
 /** What of a hosted model the compiler needs. */
 export interface CompilableModel {
@@ -26,6 +29,15 @@ export interface CompilableModel {
   observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void;
   use(fast: FastPath | undefined): void;
   report(search: SearchReport): void;
+  /**
+   * Closes the reference while nobody needs it: at once, and after so many milliseconds in which nobody asked it. Undefined: it stays
+   * open. Without it the reference always does.
+   */
+  restReference?(idleMs: number | undefined): void;
+  /** Whether the reference is closed, so that to ask it opens it. */
+  readonly referenceRests?: boolean;
+  /** Ends a host of a faster way once it has answered what it was asked. */
+  leave(host: OpenedHost): Promise<void>;
   /** Called once, when it is being closed. */
   onClosing(listener: () => void): void;
 }
@@ -36,7 +48,12 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly modelBytes: number;
   /** What there is to try: found out when the search begins. */
   readonly candidates: () => Promise<readonly Candidate[]>;
-  /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
+  /**
+   * All that there may be, whether it is here or not: to open what was chosen at an earlier start without finding out what else there
+   * is, which takes longer than to open it. Default: `candidates`.
+   */
+  readonly possible?: (() => readonly Candidate[]) | undefined;
+  /** What a verdict holds for: the framework's version, the browser or driver, the machine. Default ''. */
   readonly place?: string | undefined;
   /** Opens a candidate in a place of its own, which may be killed. */
   readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
@@ -55,6 +72,11 @@ export interface ModelCompilerOptions {
   /** Lets in what was chosen, and watches it. */
   readonly orchestrator: Pick<SafetyOrchestrator, 'gateOptimization'>;
   readonly monitor?: CompileSafetyMonitor | undefined;
+  /**
+   * Megabytes that the copies of one model may take, by the monitor's estimate. Where two are more, the reference is closed while a
+   * faster way is in use and nobody needs it. Default 0: no limit.
+   */
+  readonly memoryBudgetMb?: number | undefined;
   /** What earlier searches came to. Default: nothing is kept. */
   readonly memory?: VerdictMemory | undefined;
 }
@@ -62,7 +84,8 @@ export interface ModelCompilerOptions {
 /** What was decided of a model, for logs. */
 export interface CompileEvent {
   readonly identity: string;
-  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'rolled_back';
+  /** 'recycled': the memory of its host grew run by run, and another one is to take its place. */
+  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'recycled' | 'rolled_back';
   readonly candidate?: string | undefined;
   readonly reason?: string | undefined;
   readonly verdicts?: readonly Verdict[] | undefined;
@@ -72,6 +95,12 @@ export interface CompileEvent {
 
 /** Less than this share of the reference's time is worth a second copy of the model. */
 const WORTHWHILE = 0.9;
+
+/** For how long a reference that was closed and opened again stays, in milliseconds, after it was needed. */
+const REST_AFTER_MS = 30_000;
+
+/** Longest that is waited for what was kept, in milliseconds. */
+const RECALL_MS = 5000;
 
 const NO_MEMORY: VerdictMemory = { get: () => undefined, put: () => undefined, delete: () => undefined };
 
@@ -96,12 +125,13 @@ export class ModelCompiler {
     clock,
     goldens,
     differs,
-    orchestrator,
     warmupRequests = 3,
+    orchestrator,
     monitor = new CompileSafetyMonitor(),
+    memoryBudgetMb = 0,
     memory = NO_MEMORY,
   }: ModelCompilerOptions) {
-    this.#options = { clock, goldens, differs, orchestrator, warmupRequests, monitor, memory };
+    this.#options = { clock, goldens, differs, orchestrator, warmupRequests, monitor, memoryBudgetMb, memory };
     this.onEvent = this.#events.event;
   }
 
@@ -144,23 +174,29 @@ export class ModelCompiler {
       this.#events.emit({ identity: model.identity, kind: 'kept_reference', reason, verdicts });
       return undefined;
     };
+    const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
+    const { goldens, warmupRequests } = this.#options;
     try {
       report({ state: 'waiting' });
-      const kept = await this.#options.memory.get(keyOf(request));
+      const calls = new FirstCalls(model, (args, answer) => goldens.capture(model.identity, args, answer, ask), signal);
+      const kept = await this.#recall(request);
       // What was chosen before has to be held against one answer, and what is not known yet against several.
-      const calls = kept === undefined ? this.#options.warmupRequests : 1;
-      const sample = await this.#firstCalls(model, calls, signal);
+      if (kept?.candidate !== undefined && this.preCompileCheck({ modelBytes }, null).canCompile) {
+        const again = await this.#useKept(request, kept, calls, signal);
+        if (again !== undefined) return again;
+      }
+      const sample = await calls.reached(Math.max(1, warmupRequests));
+      calls.end();
       const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
       if (!canCompile) return off(reason as string);
-      const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
-      if ((await this.#options.goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
-        return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
       const candidates = await request.candidates();
       if (candidates.length === 0) return off('There is nothing here that could be faster than the reference.');
-      if (kept !== undefined && kept.candidate === undefined)
-        return off('At an earlier start nothing was faster than the reference.');
-      const again = kept && (await this.#proveAgain(request, kept, candidates, signal));
-      if (again !== undefined) return again;
+      if (kept !== undefined && kept.candidate === undefined && wereTried(candidates, kept))
+        return off('At an earlier start nothing was faster than the reference.', kept.tried.map(ofBefore));
+      if ((await goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
+        return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
+      if (goldens.get(model.identity).length === 0)
+        return off('Of what was called nothing may be kept that a faster way could be held against.');
       return await this.#search(request, candidates, signal, report, off);
     } catch (error) {
       if (!signal.aborted) return off(`The search failed: ${(error as Error).message}`);
@@ -168,59 +204,66 @@ export class ModelCompiler {
     }
   }
 
-  /** Waits for the first calls, which are kept as goldens. The last one's inputs. */
-  #firstCalls(model: CompilableModel, calls: number, signal: AbortSignal): Promise<readonly Portable[]> {
-    const { goldens } = this.#options;
-    signal.throwIfAborted();
-    let left = Math.max(1, calls);
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error));
-      model.observe((args, answer) => {
-        void goldens.capture(model.identity, args, answer, (inputs) => model.askReference(inputs, signal));
-        if (--left > 0) return;
-        model.observe(undefined);
-        resolve(copyPortable(args));
-      });
+  /** What was kept of an earlier start; undefined where there is nothing, or it cannot be had, or it takes long. */
+  async #recall(request: CompileRequest<CompilableModel>): Promise<KeptVerdict | undefined> {
+    const { clock, memory } = this.#options;
+    let timer: Disposable | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = clock.after(RECALL_MS, () => resolve(undefined));
     });
+    const recall = async (): Promise<unknown> => memory.get(keyOf(request));
+    try {
+      return checked(await Promise.race([recall(), late]), clock.epochNow());
+    } catch {
+      return undefined;
+    } finally {
+      timer?.[Symbol.dispose]();
+    }
   }
 
   /** Opens what was chosen before, and uses it where it still gives the reference's answer; undefined where it does not. */
-  async #proveAgain(
+  async #useKept(
     request: CompileRequest<CompilableModel>,
     kept: KeptVerdict,
-    candidates: readonly Candidate[],
+    calls: FirstCalls,
     signal: AbortSignal,
   ): Promise<FastPath | undefined> {
-    const { clock, goldens, differs, memory } = this.#options;
-    const { model, open } = request;
-    const candidate = candidates.find(({ name }) => name === kept.candidate);
-    const opened: OpenedHost[] = [];
-    const verdict =
+    const { goldens, memory, warmupRequests } = this.#options;
+    const { model, open, possible = request.candidates } = request;
+    const before = chosenIn(kept);
+    if (before === undefined) return undefined;
+    // Of a call in which there was something to redact there may be nothing left to prove it on.
+    const firstGolden = async (): Promise<Golden> => {
+      for (let count = 1; count <= Math.max(1, warmupRequests); count++) {
+        await calls.reached(count);
+        const [golden] = goldens.get(model.identity);
+        if (golden !== undefined) return golden;
+      }
+      throw new Error('Nothing was called that it can be proven on.');
+    };
+    const candidate = (await possible()).find(({ name }) => name === kept.candidate);
+    const proof =
       candidate &&
-      (await tryCandidate({
+      (await proveAgain({
+        ...this.#options,
         candidate,
-        async open(until) {
-          const startedAt = clock.now();
-          const host = await open(candidate, until);
-          opened.push(host);
-          return runnerOf(host, clock.now() - startedAt);
-        },
-        goldens: goldens.get(model.identity).slice(0, 1),
+        open: (until) => open(candidate, until),
         reference: (inputs, until) => model.askReference(inputs, until),
-        differs,
-        warmupRequests: 0,
-        clock,
+        device: kept.device,
+        timings: before.timings,
+        golden: firstGolden,
         signal,
       }));
-    const [host] = opened;
-    if (host !== undefined && verdict?.passed === true) {
-      const timings = [...kept.timings.filter(({ shape }) => shape !== verdict.timings[0]?.shape), ...verdict.timings];
-      const proven = { ...verdict, timings };
-      return this.#adopt(request, candidate as Candidate, host, proven, [proven]);
+    if (proof?.host === undefined || candidate === undefined) {
+      remember(() => memory.delete(keyOf(request)));
+      return undefined;
     }
-    void host?.client.retire();
-    remember(() => memory.delete(keyOf(request)));
-    return undefined;
+    const { host, verdict } = proof;
+    calls.end();
+    const known = new Set(before.timings.map(({ shape }) => shape));
+    const others = kept.tried.filter((each) => each !== before).map(ofBefore);
+    const way = { candidate, host, verdict };
+    return this.#adopt(request, way, [verdict, ...others], signal, { knownShapes: known, isTrusted: kept.isTrusted });
   }
 
   async #search(
@@ -234,7 +277,7 @@ export class ModelCompiler {
     const { model, open } = request;
     const verdicts: Verdict[] = [];
     const opened = new Set<OpenedHost>();
-    let best: { readonly share: number; readonly host: OpenedHost; readonly verdict: Verdict } | undefined;
+    let best: (AdoptedWay & { readonly share: number }) | undefined;
     const askReference = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
       model.askReference(inputs, until);
     try {
@@ -260,7 +303,7 @@ export class ModelCompiler {
         verdicts.push(verdict);
         const share = shareOf(verdict);
         if (host !== undefined && verdict.passed && share < (best?.share ?? WORTHWHILE))
-          best = { share, host, verdict };
+          best = { share, candidate, host, verdict };
         // There are no more copies of the model than there have to be.
         for (const each of opened) if (each !== best?.host && opened.delete(each)) void each.client.retire();
       }
@@ -268,19 +311,19 @@ export class ModelCompiler {
       for (const each of opened) void each.client.retire();
       throw error;
     }
-    const { candidate, timings = [] } = best?.verdict ?? {};
-    remember(() => memory.put(keyOf(request), { candidate, timings }));
+    const device = best?.host.info?.device;
+    const kept = { candidate: best?.candidate.name, device, tried: verdicts, searchedAt: clock.epochNow() };
+    remember(() => memory.put(keyOf(request), bounded(kept)));
     if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
-    const chosen = candidates.find(({ name }) => name === candidate) as Candidate;
-    return this.#adopt(request, chosen, best.host, best.verdict, verdicts);
+    return this.#adopt(request, best, verdicts, signal);
   }
 
   #adopt(
     request: CompileRequest<CompilableModel>,
-    candidate: Candidate,
-    host: OpenedHost,
-    verdict: Verdict,
+    { candidate, host, verdict }: AdoptedWay,
     verdicts: readonly Verdict[],
+    signal: AbortSignal,
+    before: Pick<ChosenWayParts, 'knownShapes' | 'isTrusted'> = {},
   ): FastPath | undefined {
     const { model, open } = request;
     const { identity } = model;
@@ -289,12 +332,15 @@ export class ModelCompiler {
       this.#events.emit({ identity, candidate: name, ...event });
     const fast = useChosenWay({
       ...this.#options,
+      ...before,
       model,
       host,
       verdict,
-      reopen: (signal) => open(candidate, signal),
+      reopen: (until) => open(candidate, until),
+      renew: () => this.#renew(request, { candidate, host: fast.host, verdict }, signal),
       onShapeProven: (shape) => emit({ kind: 'shape_proven', reason: shape }),
       onChange: (change) => this.#follow(request, fast, verdicts, change),
+      onLeak: (reason) => emit({ kind: 'recycled', reason }),
     });
     emit({ kind: 'chosen', verdicts });
     if (fast.gate.state === 'off') {
@@ -303,8 +349,40 @@ export class ModelCompiler {
     }
     this.#compiled.set(model, fast);
     model.use(fast);
+    if (fast.gate.state === 'on') this.#letRest(request);
     model.report({ state: 'done', verdicts, chosen: name });
     return fast;
+  }
+
+  /** Another host of the same way, proven again. @throws Error saying why there is none */
+  async #renew(
+    { model, open }: CompileRequest<CompilableModel>,
+    { candidate, host, verdict: { timings } }: AdoptedWay,
+    signal: AbortSignal,
+  ): Promise<OpenedHost> {
+    const golden = this.#options.goldens
+      .get(model.identity)
+      .find(({ shape }) => timings.some((each) => each.shape === shape));
+    if (golden === undefined) throw new Error('There is nothing that another one could be proven on.');
+    const proof = await proveAgain({
+      ...this.#options,
+      candidate,
+      open: (until) => open(candidate, until),
+      reference: (inputs, until) => model.askReference(inputs, until),
+      device: host.info?.device,
+      timings,
+      golden: async () => golden,
+      signal,
+    });
+    if (proof.host === undefined) throw new Error(proof.reason);
+    return proof.host;
+  }
+
+  /** While the faster way answers all that it can, nobody may need the reference. */
+  #letRest(request: CompileRequest<CompilableModel>): void {
+    const { monitor, memoryBudgetMb } = this.#options;
+    if (memoryBudgetMb > 0 && 2 * monitor.copyMb(request) > memoryBudgetMb)
+      request.model.restReference?.(REST_AFTER_MS);
   }
 
   /** What the gate decided of a way that is in use. */
@@ -317,6 +395,12 @@ export class ModelCompiler {
     const { model } = request;
     const { name } = fast;
     if (this.#compiled.get(model) !== fast || to === 'closed') return;
+    if (to === 'on') {
+      this.#letRest(request);
+      this.#keepTrusted(request, fast, verdicts);
+    } else {
+      model.restReference?.(undefined);
+    }
     if (to === 'recovering' || to === 'off') {
       this.#drop(request, fast, verdicts, to === 'off');
       this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: name, reason, wasWrong });
@@ -327,6 +411,19 @@ export class ModelCompiler {
     }
   }
 
+  /** It came through all stages: the next start need not go through them again. */
+  #keepTrusted(request: CompileRequest<CompilableModel>, { name, host }: FastPath, tried: readonly Verdict[]): void {
+    const { clock, memory } = this.#options;
+    const kept = {
+      candidate: name,
+      device: host.info?.device,
+      tried,
+      searchedAt: clock.epochNow(),
+      isTrusted: true,
+    };
+    remember(() => memory.put(keyOf(request), bounded(kept)));
+  }
+
   #drop(
     request: CompileRequest<CompilableModel>,
     fast: FastPath,
@@ -335,15 +432,23 @@ export class ModelCompiler {
   ): void {
     const { model } = request;
     const { name, gate } = fast;
-    remember(() => this.#options.memory.delete(keyOf(request)));
     const until = forGood ? '' : ' until it is built anew';
     const reason = `${name} was used, and was dropped${until}: ${gate.reason}`;
     model.report({ state: 'done', reason, verdicts, chosen: undefined, gate });
     if (!forGood) return;
+    remember(() => this.#options.memory.delete(keyOf(request)));
     this.#compiled.delete(model);
     model.use(undefined);
+    model.restReference?.(undefined);
     fast.close();
   }
+}
+
+/** A way that was chosen, open. */
+interface AdoptedWay {
+  readonly candidate: Candidate;
+  readonly host: OpenedHost;
+  readonly verdict: Verdict;
 }
 
 /** Its time as a share of the reference's, over the shapes that are called. */
@@ -351,6 +456,16 @@ function shareOf({ timings }: Verdict): number {
   const ours = timings.reduce((sum, { runMs }) => sum + runMs, 0);
   const theirs = timings.reduce((sum, { referenceMs }) => sum + referenceMs, 0);
   return theirs === 0 ? Infinity : ours / theirs;
+}
+
+/** Whether there is nothing now that was not tried then. */
+function wereTried(candidates: readonly Candidate[], { tried }: KeptVerdict): boolean {
+  return candidates.every(({ name }) => tried.some(({ candidate }) => candidate === name));
+}
+
+/** As reports show it. */
+function ofBefore(trial: KeptTrial): Verdict {
+  return trial.passed ? trial : { ...trial, reason: 'It was refused at an earlier start.' };
 }
 
 function keyOf({ model, place = '' }: CompileRequest<CompilableModel>): string {

@@ -140,8 +140,8 @@ async function slowestOf({ clock, signal }: TrialOptions, reference: RunModel, {
 }
 
 /** @throws Error where it takes longer; the reason of the trial's signal */
-async function within<T>(
-  { clock, signal }: TrialOptions,
+export async function within<T>(
+  { clock, signal }: Pick<TrialOptions, 'clock' | 'signal'>,
   limitMs: number,
   what: string,
   task: (until: AbortSignal) => Promise<T>,

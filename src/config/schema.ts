@@ -44,6 +44,9 @@ export const SECTIONS: Readonly<Record<SectionName, SectionSpec>> = {
     backend: text('auto'),
     warmupRequests: integer(3, 0),
     tolerance: number(1e-5, 0),
+    keepVerdicts: flag(false),
+    verdictsPath: text(''),
+    memoryBudgetMb: number(0, 0),
   },
   cache: {
     enabled: flag(DEFAULT_CACHE_CONFIG.enabled),

@@ -20,6 +20,8 @@ export interface FastPath {
    * @throws what the reference throws
    */
   run(args: readonly Portable[], options: Pick<CallOptions, 'signal' | 'deadlineMs'>): Promise<Portable>;
+  /** The memory of its host grew run by run, by so many bytes: another one is to take its place. */
+  onLeak(grownBytes: number): void;
   /** Ends what it holds. Calls under way are answered by the reference. */
   close(): void;
 }

@@ -23,6 +23,8 @@ export interface RequestOptions {
 export interface HostTurn {
   /** Milliseconds that the run took in the host which it has answered, if that is what it did. */
   readonly ranMs?: number | undefined;
+  /** Bytes of the host's memory, where it said. */
+  readonly memoryBytes?: number | undefined;
 }
 
 const times = new WeakMap<object, number>();
@@ -153,7 +155,9 @@ export class HostClient {
       if (tookMs !== undefined && typeof answer === 'object' && answer !== null) times.set(answer, tookMs);
       pending?.resolve(answer);
     }
-    this.#turns.emit({ ranMs: type === 'run' && 'answer' in reply ? reply.tookMs : undefined });
+    this.#turns.emit(
+      'answer' in reply ? { ranMs: type === 'run' ? reply.tookMs : undefined, memoryBytes: reply.memoryBytes } : {},
+    );
     if (this.isIdle) this.#onIdle?.();
   }
 }

@@ -3,20 +3,22 @@
 import type { TensorInfo } from '../adapters/adapter.ts';
 import type { CallOptions } from '../call.ts';
 import type { Verdict } from '../compilation/trial.ts';
-import { ClosedError, EpochlyError, InputError } from '../errors.ts';
-import { HostError } from '../model-errors.ts';
-import type { BackendAttempt } from '../model-errors.ts';
+import { ClosedError, InputError } from '../errors.ts';
+import { LeakWatch } from '../leak-watch.ts';
+import type { BackendAttempt, HostError } from '../model-errors.ts';
 import { Emitter } from '../events.ts';
 import { guardCall } from '../pipeline.ts';
 import type { Backend, Clock } from '../platform.ts';
-import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
+import { isPortable, messagePortable, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
 import type { FastPath } from './fast-path.ts';
 import { copyTime, timeInHost } from './host-client.ts';
-import { HangWatch } from './hang-watch.ts';
 import type { HostClient } from './host-client.ts';
 import type { GateDiagnostics } from '../safety/gate-report.ts';
+import { HangWatch } from './hang-watch.ts';
+import { onceIdle, watchLeaks } from './recycling.ts';
+import { ReferenceHost } from './reference-host.ts';
 import type { AnswerTraits, RuntimeModelInfo } from './runtime.ts';
 
 /** Options of `run()`. */
@@ -84,9 +86,6 @@ export interface HostedWay {
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
 }
 
-/** Waits before a host that keeps failing is opened again; the last one repeats. */
-const BACKOFF_MS = [0, 1000, 2000, 4000, 8000, 16_000, 30_000] as const;
-
 /** By this name a hosted model is known across copies of the package. */
 const MARK = Symbol.for('epochly.hosted');
 
@@ -97,25 +96,17 @@ export class HostedModel implements AsyncDisposable {
   readonly identity: string;
   /** Bytes of all of its files. */
   readonly modelBytes: number;
-  /** Fires when a failed host has been replaced; the event is what it failed with. */
+  /** Fires when another host has taken the place of one that failed, or whose memory grew run by run; the event is why. */
   readonly onHostReplaced: Emitter<HostError>['event'];
-  readonly #replacements = new Emitter<HostError>();
   readonly #closing = new Emitter<void>();
   readonly #variant: string;
   readonly #clock: Clock;
-  readonly #hangs: HangWatch;
+  readonly #reference: ReferenceHost;
   /** Until the model is closed: it may hold the model's bytes. */
-  #reopen: (() => Promise<OpenedHost>) | undefined;
-  /** As long as that. */
   #openWay: HostedModelParts['openWay'] | undefined;
-  /** The host that is open, or being opened; rejects where that failed. */
-  #host: Promise<OpenedHost>;
-  /** The host whose answers count; undefined while it is being replaced. */
-  #open: OpenedHost | undefined;
-  #last: OpenedHost;
-  /** Failures since the last answer. */
-  #failures = 0;
-  #retryAt = 0;
+  /** Of the hosts of faster ways. */
+  readonly #hangs: HangWatch;
+  readonly #fastLeaks: LeakWatch;
   #running = 0;
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
@@ -129,24 +120,24 @@ export class HostedModel implements AsyncDisposable {
     this.#openWay = openWay;
     this.framework = framework;
     this.identity = identity;
-    this.onHostReplaced = this.#replacements.event;
     this.#variant = variant;
     this.#clock = clock;
     this.#hangs = new HangWatch(clock);
-    this.#reopen = reopen;
-    this.#last = first;
-    this.#host = this.#adopt(first);
+    this.#fastLeaks = new LeakWatch(clock);
+    this.#reference = new ReferenceHost({ clock, first, reopen });
+    this.onHostReplaced = this.#reference.onReplaced;
   }
 
   /** Where it runs: 'cpu', 'wasm', 'webgpu', ... */
   get backend(): string {
-    return this.#last.report.backend;
+    return this.#reference.last.report.backend;
   }
 
   get backendReport(): BackendReport {
-    if (this.#search === undefined) return this.#last.report;
+    const { report } = this.#reference.last;
+    if (this.#search === undefined) return report;
     const gate = this.#fast?.gate ?? this.#search.gate;
-    return { ...this.#last.report, search: gate === undefined ? this.#search : { ...this.#search, gate } };
+    return { ...report, search: gate === undefined ? this.#search : { ...this.#search, gate } };
   }
 
   /** Whether `close()` was called. */
@@ -159,16 +150,16 @@ export class HostedModel implements AsyncDisposable {
    * otherwise, so that it is not answered from this one's cache.
    */
   get answerIdentity(): string {
-    const { backend, runtime } = this.#last.info;
+    const { backend, runtime } = this.#reference.last.info;
     return JSON.stringify([this.identity, backend, runtime, this.#variant]);
   }
 
   get inputs(): readonly TensorInfo[] {
-    return this.#last.info.inputs;
+    return this.#reference.last.info.inputs;
   }
 
   get outputs(): readonly TensorInfo[] {
-    return this.#last.info.outputs;
+    return this.#reference.last.info.outputs;
   }
 
   /**
@@ -192,7 +183,7 @@ export class HostedModel implements AsyncDisposable {
     }
     const fast = this.#fast;
     // Who may have to be asked later is asked what the caller gave now, whatever it does to it meanwhile.
-    const waits = this.#open === undefined || fast !== undefined || this.#observe !== undefined;
+    const waits = !this.#reference.isOpen || fast !== undefined || this.#observe !== undefined;
     const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
     this.#running++;
     try {
@@ -203,7 +194,7 @@ export class HostedModel implements AsyncDisposable {
           copyTime(answer, revived);
           return revived;
         }
-        const told = await this.#runReference(args, signal, transfer === true);
+        const told = await this.#reference.run(args, signal, transfer === true);
         if (transfer !== true) this.#observe?.(args, told);
         return told;
       });
@@ -212,42 +203,21 @@ export class HostedModel implements AsyncDisposable {
     }
   }
 
-  async #runReference(
-    args: readonly Portable[],
-    signal: AbortSignal | undefined,
-    transfer: boolean,
-  ): Promise<Portable> {
-    let used: HostClient | undefined;
-    try {
-      const { client } = this.#open ?? (await this.#current());
-      used = client;
-      signal?.throwIfAborted();
-      const answer = await client.request('run', args, {
-        signal,
-        transfer: transfer ? [...portableBuffers(args)] : undefined,
-      });
-      this.#failures = 0;
-      const revived = reviveTensors(answer);
-      copyTime(answer, revived);
-      return revived;
-    } catch (error) {
-      // Only a host whose device is lost answers so; it cannot recover by itself.
-      if (EpochlyError.isInstance(error, 'HOST_FAILED')) used?.fail(error as HostError);
-      throw error;
-    }
-  }
-
   /** @internal Opens it another way, in a place of its own. */
   async openWay(way: HostedWay, signal: AbortSignal): Promise<OpenedHost> {
     if (this.#openWay === undefined) throw new ClosedError();
     const opened = await this.#openWay(way, signal);
     this.#hangs.watch(opened.client);
+    this.#fastLeaks.begin();
+    watchLeaks(opened.client, this.#fastLeaks, (grownBytes) => {
+      if (this.#fast?.host === opened) this.#fast.onLeak(grownBytes);
+    });
     return opened;
   }
 
   /** @internal Asks the reference, whatever faster way there is. The arguments are sent as they are now. */
   askReference(args: readonly Portable[], signal: AbortSignal): Promise<Portable> {
-    return this.#runReference(messagePortable(args, true) as readonly Portable[], signal, false);
+    return this.#reference.run(messagePortable(args, true) as readonly Portable[], signal, false);
   }
 
   /** @internal Told of each answer of the reference, before its caller is. Undefined ends that. */
@@ -262,6 +232,25 @@ export class HostedModel implements AsyncDisposable {
     if (before !== fast) before?.close();
   }
 
+  /** @internal Ends a host of a faster way once it has answered what it was asked: another has taken its place. */
+  async leave({ client }: OpenedHost): Promise<void> {
+    await onceIdle(client);
+    await client.retire();
+  }
+
+  /**
+   * @internal Closes the reference as soon as nobody waits for it, and again when it was opened on demand and then not needed for so
+   * many milliseconds. Undefined: it stays open from its next use on.
+   */
+  restReference(idleMs: number | undefined): void {
+    this.#reference.restAfter(idleMs);
+  }
+
+  /** @internal Whether the reference is closed because nobody needs it: to ask it opens it. */
+  get referenceRests(): boolean {
+    return this.#reference.isResting;
+  }
+
   /** @internal Called once, when the model is being closed. */
   onClosing(listener: () => void): void {
     this.#closing.event(listener);
@@ -274,12 +263,12 @@ export class HostedModel implements AsyncDisposable {
 
   /** @internal Bytes of the largest tensor that its device takes; undefined where nothing is known to limit it. */
   get maxTensorBytes(): number | undefined {
-    return this.#last.info.maxTensorBytes;
+    return this.#reference.last.info.maxTensorBytes;
   }
 
   /** @internal Whether its answers may be kept. */
   get answerTraits(): AnswerTraits {
-    return this.#last.info.answers;
+    return this.#reference.last.info.answers;
   }
 
   /** @internal Milliseconds that its host took for an answer of `run()`; undefined of anything else. */
@@ -293,7 +282,10 @@ export class HostedModel implements AsyncDisposable {
    * hangs.
    */
   close(): Promise<void> {
-    if (this.#closed === undefined) this.#closing.emit();
+    if (this.#closed === undefined) {
+      this.#reference.beginClosing();
+      this.#closing.emit();
+    }
     return (this.#closed ??= this.#drainAndEnd());
   }
 
@@ -303,73 +295,9 @@ export class HostedModel implements AsyncDisposable {
 
   async #drainAndEnd(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve));
-    this.#reopen = undefined;
     this.#openWay = undefined;
     this.#observe = undefined;
     this.use(undefined);
-    const opened = await this.#host.catch(() => undefined);
-    if (opened !== undefined) await this.#end(opened.client);
-  }
-
-  /** Ends a host from which nobody expects an answer any more. */
-  async #end(client: HostClient): Promise<void> {
-    // What can be ended at any time takes all that is in it along.
-    if (client.channel.killable) return client.retire();
-    const giveUp = (): void => client.fail(new HostError("The model's host did not close: it hangs."));
-    const timer = this.#clock.after(this.#hangs.graceMs(client), giveUp);
-    await client.request('close', undefined).catch(() => undefined);
-    timer[Symbol.dispose]();
-    // One that was given up is ended once it has run, which may be never.
-    if (client.isIdle) await client.retire();
-  }
-
-  async #adopt(opened: OpenedHost): Promise<OpenedHost> {
-    this.#open = opened;
-    this.#last = opened;
-    this.#hangs.watch(opened.client);
-    opened.client.onFailed((error) => this.#replace(opened, error));
-    return opened;
-  }
-
-  #replace(failed: OpenedHost, error: HostError): void {
-    if (this.#open !== failed || this.#closed !== undefined) return;
-    this.#open = undefined;
-    const waitMs = BACKOFF_MS[Math.min(this.#failures++, BACKOFF_MS.length - 1)] as number;
-    this.#retryAt = this.#clock.now() + waitMs;
-    this.#host =
-      waitMs === 0
-        ? this.#openAgain(error)
-        : Promise.reject(new HostError(`The model's host keeps failing: ${error.message}`, { cause: error }));
-    this.#host.catch(() => undefined);
-  }
-
-  async #openAgain(error: HostError): Promise<OpenedHost> {
-    if (this.#reopen === undefined) throw new ClosedError();
-    const opened = await this.#reopen();
-    if (this.#closed !== undefined) return opened;
-    await this.#adopt(opened);
-    this.#replacements.emit(error);
-    return opened;
-  }
-
-  /** The host, opened again where the last attempt failed long enough ago. @throws HostError while it must be waited. */
-  async #current(): Promise<OpenedHost> {
-    const host = this.#host;
-    try {
-      return await host;
-    } catch (cause) {
-      if (this.#host !== host) return this.#current();
-      const waitMs = this.#retryAt - this.#clock.now();
-      if (waitMs > 0) {
-        throw new HostError(
-          `${(cause as Error).message} It is opened again in ${Math.ceil(waitMs)} ms at the earliest.`,
-          { cause },
-        );
-      }
-      this.#retryAt = this.#clock.now() + (BACKOFF_MS[Math.min(++this.#failures, BACKOFF_MS.length - 1)] as number);
-      const again = this.#openAgain(new HostError((cause as Error).message, { cause }));
-      this.#host = again;
-      return again;
-    }
+    await this.#reference.end();
   }
 }

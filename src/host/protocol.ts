@@ -32,7 +32,14 @@ export type HostRequest =
 
 /** From the host, one a request. */
 export type HostReply =
-  | { readonly id: number; readonly answer: unknown; /** What it took, in milliseconds. */ readonly tookMs?: number }
+  | {
+      readonly id: number;
+      readonly answer: unknown;
+      /** What it took, in milliseconds. */
+      readonly tookMs?: number;
+      /** Bytes of the host's memory, in some of the answers. */
+      readonly memoryBytes?: number | undefined;
+    }
   | { readonly id: number; readonly error: SerializedError };
 
 export interface SerializedError {

@@ -13,13 +13,22 @@ export interface HostPort {
   onMessage(listener: (message: unknown) => void): void;
 }
 
+/** Runs for one reading of the memory, which takes some microseconds. */
+const RUNS_PER_READING = 8;
+
 type Work = Exclude<HostRequest, { readonly type: 'cancel' }>;
 
 /**
  * Serves requests from `port` one after another and answers each; one cancelled before its turn never runs. The runtime is
- * loaded with the first request, so that what it fails with is that request's answer.
+ * loaded with the first request, so that what it fails with is that request's answer. `readMemory`: bytes that this host takes, as far
+ * as they can be told from others'.
  */
-export function serveHost(port: HostPort, loadRuntime: () => Promise<Runtime>): void {
+export function serveHost(
+  port: HostPort,
+  loadRuntime: () => Promise<Runtime>,
+  readMemory?: () => number | undefined,
+): void {
+  let runs = 0;
   const queue: Work[] = [];
   let working = false;
   let runtime: Promise<Runtime> | undefined;
@@ -51,7 +60,9 @@ export function serveHost(port: HostPort, loadRuntime: () => Promise<Runtime>): 
       const begunAt = performance.now();
       try {
         const answer = await perform(next);
-        reply = { id: next.id, answer, tookMs: performance.now() - begunAt };
+        const tookMs = performance.now() - begunAt;
+        const isRead = next.type === 'run' && ++runs % RUNS_PER_READING === 0;
+        reply = { id: next.id, answer, tookMs, ...(isRead && { memoryBytes: readMemory?.() }) };
       } catch (error) {
         reply = { id: next.id, error: serializeError(error) };
       }

@@ -32,6 +32,15 @@ export interface GateRequest {
     | undefined;
   /** Shapes of calls (`callShape`) that it got right again and again: they need no canary. */
   readonly proven?: readonly string[] | undefined;
+  /** Shapes of calls that it was proven on in an earlier process: of each the first call is enough to try it on it, in place of the third. */
+  readonly knownShapes?: ReadonlySet<string> | undefined;
+  /**
+   * Whether it came through all stages in an earlier process, with the same versions and on the same device: what it is `proven` on it
+   * answers at once, watched like any other. Default false.
+   */
+  readonly isTrusted?: boolean | undefined;
+  /** Whether to ask the reference means to open it, so that answers are gathered and compared some at a time. Default: it is open. */
+  readonly referenceRests?: (() => boolean) | undefined;
   /** Longest usual run, in milliseconds, where it is known: what takes many times as long hangs. Default: it is measured. */
   readonly usualMs?: number | undefined;
 }

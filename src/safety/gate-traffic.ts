@@ -63,6 +63,11 @@ export class GateTraffic {
     return true;
   }
 
+  /** Passes all stages at once. */
+  fill(): void {
+    this.#level = this.#parts.stages.length;
+  }
+
   reset(): void {
     this.#level = 0;
     this.#passed = 0;

@@ -10,6 +10,7 @@ import type { Portable } from '../portable.ts';
 import type { DriftMonitor } from './drift-monitor.ts';
 import type { FallbackCallOptions } from './fallback-chain.ts';
 import { GateComparison } from './gate-comparison.ts';
+import { GatheredComparisons } from './gathered-comparisons.ts';
 import type { GateChange, GateDiagnostics, GateEvidence, GateState } from './gate-report.ts';
 import type { GateRequest, GateStage } from './gate-request.ts';
 import { GateReturn } from './gate-return.ts';
@@ -68,6 +69,7 @@ export class OptimizationGate implements Disposable {
   readonly #traffic: GateTraffic;
   readonly #ways: GateWays;
   readonly #shapes = new GateShapes();
+  readonly #gathered: GatheredComparisons;
   readonly #closing = new AbortController();
   #state: GateState = 'capturing';
   #reason = 'No call was answered yet.';
@@ -95,6 +97,14 @@ export class OptimizationGate implements Disposable {
       doubtOf: (answer, call) => this.#doubtOf(answer, call),
       signal: this.#closing.signal,
     });
+    this.#gathered = new GatheredComparisons({
+      clock,
+      isFree: () => !this.#busy,
+      compareAll: (all) =>
+        this.#begin(async () => {
+          for (const compare of all) await compare().catch(() => undefined);
+        }),
+    });
     if (tools.wrongBefore !== undefined) {
       this.#state = 'off';
       this.#reason = `It was wrong before, in this process: ${tools.wrongBefore}`;
@@ -102,6 +112,12 @@ export class OptimizationGate implements Disposable {
       this.#beginShadow(request.proven);
       this.#state = 'shadow';
       this.#reason = 'It was right on goldens, again and again.';
+      if (request.isTrusted === true && this.#return.enable()) {
+        for (const shape of request.proven) this.#shapes.of(shape).stage = 'proven';
+        this.#traffic.fill();
+        this.#state = 'on';
+        this.#reason = 'It came through all stages in an earlier process, and was right again in this one.';
+      }
     }
   }
 
@@ -182,7 +198,9 @@ export class OptimizationGate implements Disposable {
         isHeld = false;
         const actual = copyPortable(answer);
         const own = { ...call, inputs: copyPortable(call.inputs) };
-        this.#begin(() => this.#sample(own, actual));
+        const compare = (): Promise<void> => this.#sample(own, actual);
+        if (this.#state === 'on' && this.#request.referenceRests?.() === true) this.#gathered.add(compare);
+        else this.#begin(compare);
       }
       return answer;
     } finally {
@@ -207,7 +225,8 @@ export class OptimizationGate implements Disposable {
     const { trial, generation } = call;
     if (this.#busy || !this.#isTried || generation !== this.#generation || trial.stage === 'proven') return;
     if (trial.attempts >= MAX_ATTEMPTS) return;
-    if (trial.stage === 'new' && this.#state !== 'capturing' && ++trial.calls < NEW_SHAPE_CALLS) return;
+    const enough = this.#request.knownShapes?.has(trial.shape) === true ? 1 : NEW_SHAPE_CALLS;
+    if (trial.stage === 'new' && this.#state !== 'capturing' && ++trial.calls < enough) return;
     const output = copyPortable(answer);
     const own = { ...call, inputs: copyPortable(call.inputs) };
     this.#begin(async () => {
@@ -336,6 +355,7 @@ export class OptimizationGate implements Disposable {
   /** What it was is no more: answers that are still to come of it are not given to anybody. */
   #forget(): void {
     this.#generation++;
+    this.#gathered.forget();
     this.#traffic.reset();
     this.#shapes.reset();
     this.#comparison.reset();

@@ -14,6 +14,10 @@ describe('before a model is compiled', () => {
       reason: 'A second copy needs some 102 MB, and 100 MB are left.',
     });
   });
+  test('what a copy takes is told by itself', () => {
+    expect(monitor.copyMb({ modelBytes: 20e6 })).toBe(60);
+    expect(new CompileSafetyMonitor({ memoryFactor: 2 }).copyMb({ modelBytes: 20e6 })).toBe(40);
+  });
   test('where nobody knows what is left, it may be tried', () => {
     expect(new CompileSafetyMonitor().preCompileCheck({ modelBytes: 1e12 }, 1).canCompile).toBe(true);
   });

@@ -79,7 +79,7 @@ async function openFile(path: string): Promise<OpenedHost> {
 }
 
 /** A search over ways that are files, in which all but the answers is made to pass. */
-async function search(ways: Readonly<Record<string, string>>) {
+async function search(ways: Readonly<Record<string, string>>, { memoryBudgetMb = 0 } = {}) {
   const model = await load({ frameworkOptions: { intraOpNumThreads: 1 } });
   const hosted = unwrap(model);
   const hosts: OpenedHost[] = [];
@@ -98,6 +98,8 @@ async function search(ways: Readonly<Record<string, string>>) {
     use: { value: hosted.use.bind(hosted) },
     report: { value: hosted.report.bind(hosted) },
     onClosing: { value: hosted.onClosing.bind(hosted) },
+    restReference: { value: hosted.restReference.bind(hosted) },
+    referenceRests: { get: () => hosted.referenceRests },
   }) as unknown as CompilableModel;
   const goldens = new GoldenStore();
   // Its time is the test's: how long it waits before it opens again what failed.
@@ -106,13 +108,14 @@ async function search(ways: Readonly<Record<string, string>>) {
     clock: systemClock,
     goldens,
     orchestrator: new SafetyOrchestrator({ clock, goldens, sampleRate: 0 }),
+    memoryBudgetMb,
     differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'other numbers'),
   });
   const events: CompileEvent[] = [];
   compiler.onEvent((event) => events.push(event));
   const searching = compiler.compileAsync({
     model: slow,
-    modelBytes: 1,
+    modelBytes: 1e6,
     candidates: async () => Object.keys(ways).map((name): Candidate => ({ name, backend: 'cpu' })),
     open: async ({ name }) => {
       const host = await openFile(ways[name] as string);
@@ -160,6 +163,33 @@ test('where the process of the faster way is killed, each call is answered, and 
   await vi.waitFor(isOn, { timeout: 20_000, interval: 1 });
   expect(hosts).toHaveLength(2);
   expect(model.backendReport.search?.chosen).toBe('the same file');
+});
+
+test('where both do not fit the reference is closed, and answers all the same what only it can', async () => {
+  const { fast, model, hosts } = await search({ 'the same file': USE_LITE }, { memoryBudgetMb: 5 });
+  const hosted = unwrap(model);
+  expect(fast?.name).toBe('the same file');
+  const { sentence_embedding: expected } = await model.run(feeds(7, 40, 300));
+  const isOn = async (): Promise<void> => {
+    await model.run(feeds(7, 40, 300));
+    expect(model.backendReport.search?.gate?.state).toBe('on');
+  };
+  await vi.waitFor(isOn, { timeout: 20_000, interval: 1 });
+  await vi.waitFor(() => expect(hosted.referenceRests).toBe(true));
+  expect((await model.run(feeds(7, 40, 300))).sentence_embedding.data).toEqual(expected.data);
+  expect(hosted.referenceRests).toBe(true);
+  // A shape that it was not proven on, by many at once: one host is opened for all.
+  const others = await Promise.all(Array.from({ length: 10 }, (_, i) => model.run(feeds(7, 40 + i))));
+  expect(others.every(({ sentence_embedding: each }) => each.data.length === expected.data.length)).toBe(true);
+  expect(hosted.referenceRests).toBe(false);
+  hosted.restReference(0);
+  await vi.waitFor(() => expect(hosted.referenceRests).toBe(true));
+  // The faster way is gone, in the middle of calls.
+  const calls = Array.from({ length: 10 }, () => model.run(feeds(7, 40, 300)));
+  void hosts[0]?.client.channel.terminate();
+  for (const { sentence_embedding: answer } of await Promise.all(calls)) expect(answer.data).toEqual(expected.data);
+  expect(hosted.referenceRests).toBe(false);
+  expect(model.backendReport.search?.chosen).toBeUndefined();
 });
 
 test('a model that is closed during the search leaves no process behind', async () => {

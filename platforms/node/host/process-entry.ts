@@ -16,4 +16,5 @@ serveHost(
     onMessage: (listener) => process.on('message', listener),
   },
   () => loadRuntime(framework),
+  () => process.memoryUsage.rss(),
 );

@@ -1,5 +1,6 @@
 /** @module What runs in a host's worker thread. */
 
+import { getHeapStatistics } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { serveHost } from '../../../src/host/serve.ts';
 import { loadRuntime } from './load-runtime.ts';
@@ -22,4 +23,9 @@ serveHost(
       }),
   },
   () => loadRuntime(framework),
+  // Of a process's memory this much is the thread's own. What native code took in it, nobody can tell from others'.
+  () => {
+    const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics();
+    return heapBytes + externalBytes;
+  },
 );

@@ -3,6 +3,7 @@
 import type { Runtime } from '../../../../src/host/runtime.ts';
 import { serveHost } from '../../../../src/host/serve.ts';
 import { sayReady } from '../place.ts';
+import { watchWasmMemory } from '../wasm-memory.ts';
 import type { HostPlace } from '../place.ts';
 import type { HostFileModule } from '../inline-channel.ts';
 
@@ -18,6 +19,9 @@ interface MessageSide {
  * first message for where it is.
  */
 export function hostFile(loadRuntime: (place: HostPlace) => Promise<Runtime>): HostFileModule['connect'] {
+  const scope = workerScope();
+  // A page's own thread is others' as well.
+  const readMemory = scope && watchWasmMemory();
   const connect = (side: MessageSide, place: HostPlace): void => {
     serveHost(
       {
@@ -28,9 +32,9 @@ export function hostFile(loadRuntime: (place: HostPlace) => Promise<Runtime>): H
         },
       },
       () => loadRuntime(place),
+      readMemory,
     );
   };
-  const scope = workerScope();
   if (scope !== undefined) {
     scope.addEventListener('message', (event) => connect(scope, event.data as HostPlace), { once: true });
     sayReady((message) => scope.postMessage(message, []));
