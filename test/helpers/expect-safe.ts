@@ -14,5 +14,7 @@ export function expectSafe({ fault, found, reason, wrong, failed, error }: Meeti
   if (appears === 'later' && shows === 'nothing in answers') return;
   expect({ name, found }).not.toEqual({ name, found: 'no' });
   expect(reason).not.toBe('');
+  // What comes later has to come while it is in use.
+  if (appears === 'later') expect({ name, found }).not.toEqual({ name, found: 'in the trial' });
   if (appears === 'at the start' && fate !== undefined) expect(found).toBe('in the trial');
 }
