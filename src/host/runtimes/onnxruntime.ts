@@ -69,7 +69,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
   async function open(request: OpenRequest): Promise<RuntimeModel> {
     const session = await createSession(ort, request);
     const inputs = toInfos(session.inputMetadata);
-    const { lost, maxTensorBytes } = request.backend === 'webgpu' ? await watchDevice(ort) : NO_GPU;
+    const { isLost, maxTensorBytes } = request.backend === 'webgpu' ? await watchDevice(ort) : NO_GPU;
     return {
       info: {
         backend: request.backend,
@@ -80,7 +80,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
         runtime,
         maxTensorBytes,
       },
-      run: (args) => run(session, inputs, args, lost),
+      run: (args) => run(session, inputs, args, isLost),
       dispose: () => session.release(),
     };
   }
@@ -89,7 +89,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
     session: OrtSession,
     inputs: readonly TensorInfo[],
     args: readonly Portable[],
-    lost: () => boolean,
+    isLost: GpuWatch['isLost'],
   ): Promise<Portable> {
     const feeds = checkFeeds(inputs, args);
     const tensors: Record<string, unknown> = {};
@@ -100,7 +100,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
     try {
       outputs = await session.run(tensors);
     } catch (cause) {
-      if (lost()) throw new HostError('The GPU device was lost. The model is being opened again.', { cause });
+      if (await isLost()) throw new HostError('The GPU device was lost. The model is being opened again.', { cause });
       throw new InferenceError(`onnxruntime failed: ${messageOf(cause)}`, { cause });
     }
     const answer: Record<string, Portable> = {};
@@ -143,12 +143,18 @@ async function createSession(
 }
 
 interface GpuWatch {
-  /** Whether the GPU device is lost: a run after that fails with an error that does not say so. */
-  lost(): boolean;
+  /** Whether the GPU device is lost: a run fails then with an error that does not say so. */
+  isLost(): Promise<boolean>;
   readonly maxTensorBytes: number | undefined;
 }
 
-const NO_GPU: GpuWatch = { lost: () => false, maxTensorBytes: undefined };
+const NO_GPU: GpuWatch = { isLost: async () => false, maxTensorBytes: undefined };
+
+/**
+ * What waits for a device that is lost fails before the loss is told, and a run that is begun between the two never ends, so that the
+ * loss is never told either (onnxruntime-web 1.30). So who is told of a failed run, and the run after it, wait so long.
+ */
+const TOLD_WITHIN_MS = 100;
 
 /** What of a GPUDevice is looked at: https://www.w3.org/TR/webgpu/#gpudevice */
 interface GpuDevice {
@@ -158,10 +164,12 @@ interface GpuDevice {
 
 async function watchDevice(ort: OrtNamespace): Promise<GpuWatch> {
   const { lost: loss, limits } = ((await ort.env.webgpu?.device) ?? {}) as GpuDevice;
-  let lost = false;
-  void loss?.then(() => (lost = true));
   return {
-    lost: () => lost,
+    isLost: () =>
+      new Promise((resolve) => {
+        void loss?.then(() => resolve(true));
+        setTimeout(() => resolve(false), TOLD_WITHIN_MS);
+      }),
     // A kernel is given a whole tensor as one binding of a buffer.
     maxTensorBytes: limits && Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
   };
