@@ -1,15 +1,23 @@
 /** @module The search for faster ways, put together from its parts. Loaded with the first model that consents to it. */
 
 import { createRedactor } from './persistence/create-audit-log.ts';
-import { candidatesFor } from './compilation/candidates.ts';
+import { generateInputs } from './adapters/generate-inputs.ts';
+import type { TensorInfo } from './adapters/adapter.ts';
+import { candidatesFor, variantCandidates } from './compilation/candidates.ts';
 import { CompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
 import { ModelCompiler } from './compilation/model-compiler.ts';
+import { mended, refinementsFor } from './compilation/refinements.ts';
+import type { VariantSearch } from './compilation/variants.ts';
 import type { InferenceConfig } from './config.ts';
+import { timeInHost } from './host/host-client.ts';
 import type { HostedModel } from './host/hosted-model.ts';
 import type { LoadOptions } from './load.ts';
 import type { Backend, Platform } from './platform.ts';
+import type { Portable } from './portable.ts';
 import type { AuditEvent } from './privacy/audit-logger.ts';
 import { GoldenStore } from './safety/golden-store.ts';
+import type { ValidationReport } from './safety/validation-report.ts';
+import { ValidatorRegistry } from './safety/validator-registry.ts';
 import { encoderValidator } from './safety/validators/encoder.ts';
 
 export interface CompilingOptions {
@@ -18,15 +26,24 @@ export interface CompilingOptions {
   readonly audit: (event: AuditEvent) => void;
 }
 
-/**
- * Begins the search for a model that `load()` opened. `onWrong` is called where a faster way turned out to be wrong: what was
- * answered, and kept, before may be wrong as well.
- */
-export type BeginSearch = (
-  model: HostedModel,
-  frameworkOptions: LoadOptions['frameworkOptions'],
-  onWrong: () => void,
-) => void;
+/** What else there is to know of a model whose search begins. */
+export interface SearchOptions {
+  readonly frameworkOptions: LoadOptions['frameworkOptions'];
+  /** Whether its variants may answer in its place. */
+  readonly useVariants: boolean;
+  /** Called where a faster way turned out to be wrong: what was answered, and kept, before may be wrong as well. */
+  readonly onWrong: () => void;
+}
+
+/** Begins the search for a model that `load()` opened. */
+export type BeginSearch = (model: HostedModel, options: SearchOptions) => void;
+
+/** Made-up inputs of a model that says all of its sizes: each is asked, and they must not all be answered alike. */
+const GENERATED = 3;
+/** Bytes of the inputs and answers that variants of one model are held against. */
+const MAX_VARIANT_GOLDEN_BYTES = 268_435_456;
+/** Twice as many different inputs as it takes at least, all of one shape. */
+const MAX_VARIANT_GOLDENS = 256;
 
 /** What begins the search for a model that `load()` opened. It never fails anybody: what comes of it is in `backendReport`. */
 export async function createCompiling({ platform, config, audit }: CompilingOptions): Promise<BeginSearch> {
@@ -34,33 +51,76 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
   const { memory } = platform;
   // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
   const validator = encoderValidator({ tolerance });
+  const redactor = await createRedactor(config);
   const compiler = new ModelCompiler({
     clock: platform.clock,
-    goldens: new GoldenStore({ redactor: await createRedactor(config) }),
+    goldens: new GoldenStore({ redactor }),
     differs({ output }, answer) {
       const report = validator.validate([{ expected: output, actual: answer }]);
       return report.verdict === 'failed' ? report.message : undefined;
     },
     warmupRequests,
+    timeOf: timeInHost,
     sampleRate: config.safety.sampleRate,
     monitor: new CompileSafetyMonitor({ availableMemoryMb: memory && (() => memory().availableBytes / 1e6) }),
   });
   compiler.onEvent(({ identity, kind, ...details }) =>
     audit({ operation: 'compilation', modelId: identity, optimizationName: 'compilation', result: kind, details }),
   );
-  return (model, frameworkOptions, onWrong) => {
+  const validators = new ValidatorRegistry();
+  const variantsOf = ({ twins, onAnswered }: HostedModel): VariantSearch | undefined => {
+    if (twins === undefined) return undefined;
+    const { variants, workload } = twins;
+    // The validators that come with the package answer at once.
+    const validate = (pairs: Parameters<VariantSearch['proves']>[0]): ValidationReport =>
+      validators.validate(workload, pairs) as ValidationReport;
+    return {
+      candidates: (bases) => variantCandidates(variants, bases),
+      goldens: new GoldenStore({
+        redactor,
+        maxPerShape: MAX_VARIANT_GOLDENS,
+        maxShapes: MAX_VARIANT_GOLDENS,
+        maxBytes: MAX_VARIANT_GOLDEN_BYTES,
+      }),
+      differs({ output }, answer) {
+        const report = validate([{ expected: output, actual: answer }]);
+        return report.verdict === 'failed' ? report.message : undefined;
+      },
+      proves: validate,
+      needed: (output) =>
+        Math.max(...validate([{ expected: output, actual: output }]).metrics.map(({ samplesNeeded }) => samplesNeeded)),
+      onAnswered,
+    };
+  };
+  return (model, { frameworkOptions, useVariants, onWrong }) => {
+    const { framework, inputs } = model;
+    const facts = { framework, inputs, frameworkOptions };
+    const reference = model.backend as Backend;
     void compiler.compileAsync({
       model,
       modelBytes: model.modelBytes,
       candidates: async () =>
-        candidatesFor({
-          framework: model.framework,
-          backends: await platform.listBackends(),
-          reference: model.backend as Backend,
-          frameworkOptions,
-        }),
+        candidatesFor({ framework, backends: await platform.listBackends(), reference, frameworkOptions }),
+      reference: { name: reference, backend: reference },
+      refinements: refinementsFor(facts),
+      mended: (way) => mended(facts, way),
+      generated: generatedCalls(inputs),
+      variants: useVariants ? variantsOf(model) : undefined,
       open: (candidate, signal) => model.openWay(candidate, signal),
       onWrong,
     });
   };
+}
+
+/**
+ * Inputs of a model that says how large they are, all but how many rows: one is taken. Where it leaves more open, only its calls say what
+ * is worth being fast.
+ */
+function generatedCalls(inputs: readonly TensorInfo[]): readonly (readonly Portable[])[] {
+  const isOpen = ({ dims }: TensorInfo): boolean =>
+    dims === undefined || dims.slice(1).some((dim) => typeof dim === 'string' || dim < 0);
+  if (inputs.length === 0 || inputs.some(isOpen)) return [];
+  return Array.from({ length: GENERATED }, (_, seed) => generateInputs(inputs, seed, 1)).flatMap((each) =>
+    each === undefined ? [] : [[each as Portable]],
+  );
 }

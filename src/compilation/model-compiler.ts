@@ -11,10 +11,16 @@ import type { Golden, GoldenStore } from '../safety/golden-store.ts';
 import type { Candidate } from './candidates.ts';
 import { useChosenWay } from './chosen-way.ts';
 import type { DroppedWay } from './chosen-way.ts';
+import { Contest, runnerOf, shareOf } from './contest.ts';
+import type { OpenWay } from './contest.ts';
+import { wayNamed } from './refinements.ts';
+import type { Refinement } from './refinements.ts';
+import { gatherInputs } from './variants.ts';
+import type { VariantSearch } from './variants.ts';
 import { CompileSafetyMonitor } from './compile-safety-monitor.ts';
 import type { PreCompileResult } from './compile-safety-monitor.ts';
 import { tryCandidate } from './trial.ts';
-import type { OpenCandidate, Verdict } from './trial.ts';
+import type { Verdict } from './trial.ts';
 import type { KeptVerdict, VerdictMemory } from './verdict-memory.ts';
 
 /** What of a hosted model the compiler needs. */
@@ -35,10 +41,20 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly modelBytes: number;
   /** What there is to try: found out when the search begins. */
   readonly candidates: () => Promise<readonly Candidate[]>;
+  /** The reference itself, as a way: it may be refined as well, and variants run as it does. Default: it is no way to try. */
+  readonly reference?: Candidate | undefined;
+  /** Options by which the best way is made better, one after another. Default none. */
+  readonly refinements?: readonly Refinement[] | undefined;
+  /** What may be right of a way that opened and was wrong. Default: nothing. */
+  readonly mended?: ((way: Candidate) => Candidate | undefined) | undefined;
+  /** Made-up inputs of the sizes that are called, with which the search need not wait for the first calls. Default none. */
+  readonly generated?: readonly (readonly Portable[])[] | undefined;
+  /** Variants of the model, which are tried once there are enough different inputs. Default none. */
+  readonly variants?: VariantSearch | undefined;
   /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
   readonly place?: string | undefined;
   /** Opens a candidate in a place of its own, which may be killed. */
-  readonly open: (candidate: Candidate, signal: AbortSignal) => Promise<OpenedHost>;
+  readonly open: OpenWay;
   /** Called where what was used gave another answer than the reference: those that were kept before may be wrong as well. */
   readonly onWrong?: (() => void) | undefined;
 }
@@ -51,6 +67,8 @@ export interface ModelCompilerOptions {
   readonly differs: (golden: Pick<Golden, 'output'>, answer: Portable) => string | undefined;
   /** Real calls before the search begins, and runs of each golden before a candidate counts as ready. Default 3. */
   readonly warmupRequests?: number | undefined;
+  /** Milliseconds that the run itself took which gave an answer, where that is known. Default: what there is from asking to answer. */
+  readonly timeOf?: ((answer: Portable) => number | undefined) | undefined;
   /** Share of the answers of a faster way that the reference is asked as well, 0 to 1. Default 0.01. */
   readonly sampleRate?: number | undefined;
   readonly monitor?: CompileSafetyMonitor | undefined;
@@ -61,7 +79,7 @@ export interface ModelCompilerOptions {
 /** What was decided of a model, for logs. */
 export interface CompileEvent {
   readonly identity: string;
-  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'rolled_back';
+  readonly kind: 'chosen' | 'kept_reference' | 'shape_proven' | 'variants_refused' | 'rolled_back';
   readonly candidate?: string | undefined;
   readonly reason?: string | undefined;
   readonly verdicts?: readonly Verdict[] | undefined;
@@ -71,8 +89,21 @@ export interface CompileEvent {
 
 /** Less than this share of the reference's time is worth a second copy of the model. */
 const WORTHWHILE = 0.9;
+/** An option must save as much of the best way's time: less is within what timing is off by. */
+const REFINED = 0.95;
+/** Milliseconds after which no other way is opened. */
+const SEARCH_MS = 300_000;
 
 const NO_MEMORY: VerdictMemory = { get: () => undefined, put: () => undefined, delete: () => undefined };
+
+/** What a search for a way with the same answers came to. */
+interface Found {
+  readonly fast: FastPath | undefined;
+  /** Ways that gave the same answers, the reference first. */
+  readonly bases: readonly Candidate[];
+  /** The time of what answers now, as a share of the reference's. */
+  readonly share: number;
+}
 
 interface Compiling {
   readonly stop: AbortController;
@@ -90,6 +121,7 @@ export class ModelCompiler {
   readonly #options: { readonly [Name in keyof ModelCompilerOptions]-?: NonNullable<ModelCompilerOptions[Name]> };
   readonly #models = new WeakMap<CompilableModel, Compiling>();
   readonly #compiled = new WeakMap<CompilableModel, FastPath>();
+  readonly #reports = new WeakMap<CompilableModel, SearchReport>();
 
   constructor({
     clock,
@@ -99,8 +131,9 @@ export class ModelCompiler {
     sampleRate = 0.01,
     monitor = new CompileSafetyMonitor(),
     memory = NO_MEMORY,
+    timeOf = () => undefined,
   }: ModelCompilerOptions) {
-    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor, memory };
+    this.#options = { clock, goldens, differs, warmupRequests, sampleRate, monitor, memory, timeOf };
     this.onEvent = this.#events.event;
   }
 
@@ -135,51 +168,84 @@ export class ModelCompiler {
   }
 
   async #compile(request: CompileRequest<CompilableModel>, signal: AbortSignal): Promise<FastPath | undefined> {
-    const { model, modelBytes } = request;
-    const report = (rest: Omit<SearchReport, 'chosen' | 'verdicts'> & Partial<SearchReport>): void =>
-      model.report({ verdicts: [], chosen: undefined, ...rest });
-    const off = (reason: string, verdicts: readonly Verdict[] = []): undefined => {
-      report({ state: verdicts.length > 0 ? 'done' : 'off', reason, verdicts });
-      this.#events.emit({ identity: model.identity, kind: 'kept_reference', reason, verdicts });
-      return undefined;
-    };
+    const { model } = request;
     try {
-      report({ state: 'waiting' });
-      const kept = await this.#options.memory.get(keyOf(request));
-      // What was chosen before has to be held against one answer, and what is not known yet against several.
-      const calls = kept === undefined ? this.#options.warmupRequests : 1;
-      const sample = await this.#firstCalls(model, calls, signal);
-      const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
-      if (!canCompile) return off(reason as string);
-      const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
-      if ((await this.#options.goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
-        return off('The model does not answer equal inputs alike, so that nothing can be held against it.');
-      const candidates = await request.candidates();
-      if (candidates.length === 0) return off('There is nothing here that could be faster than the reference.');
-      if (kept !== undefined && kept.candidate === undefined)
-        return off('At an earlier start nothing was faster than the reference.');
-      const again = kept && (await this.#proveAgain(request, kept, candidates, signal));
-      if (again !== undefined) return again;
-      return await this.#search(request, candidates, signal, report, off);
+      const found = await this.#sameAnswers(request, signal);
+      if (found !== undefined && request.variants !== undefined)
+        void this.#searchVariants(request, request.variants, found, signal);
+      return found?.fast;
     } catch (error) {
-      if (!signal.aborted) return off(`The search failed: ${(error as Error).message}`);
-      return undefined;
+      if (signal.aborted) return undefined;
+      model.observe(undefined);
+      return this.#off(model, `The search failed: ${(error as Error).message}`);
     }
+  }
+
+  /** Looks for a way that gives the same answers. Undefined where the model is left alone. */
+  async #sameAnswers(request: CompileRequest<CompilableModel>, signal: AbortSignal): Promise<Found | undefined> {
+    const { goldens, memory, warmupRequests } = this.#options;
+    const { model, modelBytes } = request;
+    this.#report(model, { state: 'waiting' });
+    const kept = await memory.get(keyOf(request));
+    const mayBegin = kept === undefined && (request.generated ?? []).length > 0;
+    const madeUp = mayBegin ? await this.#generate(request, signal) : undefined;
+    // What was chosen before has to be held against one answer, and what is not known yet against several.
+    const calls = kept === undefined ? warmupRequests : 1;
+    const sample = madeUp ?? (await this.#firstCalls(model, calls, signal));
+    const { canCompile, reason } = this.preCompileCheck({ modelBytes }, sample as Portable);
+    if (!canCompile) return this.#off(model, reason as string);
+    const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
+    if ((await goldens.checkDeterminism(model.identity, sample, ask)) !== 'deterministic')
+      return this.#off(model, 'The model does not answer equal inputs alike, so that nothing can be held against it.');
+    const candidates = await request.candidates();
+    const bases = request.reference === undefined ? [] : [request.reference];
+    if (candidates.length === 0 && (request.refinements ?? []).length === 0) {
+      this.#off(model, 'There is nothing here that could be faster than the reference.');
+      return { bases, fast: undefined, share: 1 };
+    }
+    if (kept !== undefined && kept.candidate === undefined) {
+      this.#off(model, 'At an earlier start nothing was faster than the reference.');
+      return { bases, fast: undefined, share: 1 };
+    }
+    const again = kept && (await this.#proveAgain(request, kept, candidates, signal));
+    if (again === undefined) return this.#search(request, candidates, signal);
+    const way = this.#wayOf(request, kept?.candidate as string, candidates);
+    return { fast: again, bases: [...bases, ...(way === undefined ? [] : [way])], share: shareOf(kept as KeptVerdict) };
+  }
+
+  /** Asks the reference made-up inputs. The first of them, where they mean something to the model; undefined where not. */
+  async #generate(
+    { model, generated = [] }: CompileRequest<CompilableModel>,
+    signal: AbortSignal,
+  ): Promise<readonly Portable[] | undefined> {
+    const { goldens } = this.#options;
+    const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
+    if ((await goldens.generate(model.identity, generated, ask)) === 0) return undefined;
+    // What is really asked meanwhile counts more.
+    this.#observe(model, signal, () => undefined);
+    return generated[0];
   }
 
   /** Waits for the first calls, which are kept as goldens. The last one's inputs. */
   #firstCalls(model: CompilableModel, calls: number, signal: AbortSignal): Promise<readonly Portable[]> {
-    const { goldens } = this.#options;
     signal.throwIfAborted();
     let left = Math.max(1, calls);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error));
-      model.observe((args, answer) => {
-        void goldens.capture(model.identity, args, answer, (inputs) => model.askReference(inputs, signal));
+      this.#observe(model, signal, (args) => {
         if (--left > 0) return;
         model.observe(undefined);
         resolve(copyPortable(args));
       });
+    });
+  }
+
+  #observe(model: CompilableModel, signal: AbortSignal, onCall: (args: readonly Portable[]) => void): void {
+    const { goldens } = this.#options;
+    model.observe((args, answer) => {
+      const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
+      goldens.capture(model.identity, args, answer, ask).catch(() => undefined);
+      onCall(args);
     });
   }
 
@@ -192,7 +258,7 @@ export class ModelCompiler {
   ): Promise<FastPath | undefined> {
     const { clock, goldens, differs, memory } = this.#options;
     const { model, open } = request;
-    const candidate = candidates.find(({ name }) => name === kept.candidate);
+    const candidate = this.#wayOf(request, kept.candidate as string, candidates);
     const opened: OpenedHost[] = [];
     const verdict =
       candidate &&
@@ -222,55 +288,131 @@ export class ModelCompiler {
     return undefined;
   }
 
+  /** The way of that name. */
+  #wayOf(
+    { model, reference, refinements = [] }: CompileRequest<CompilableModel>,
+    name: string,
+    candidates: readonly Candidate[],
+  ): Candidate | undefined {
+    const ways = reference === undefined ? candidates : [...candidates, reference];
+    return wayNamed(name, ways, refinements, this.#options.goldens.get(model.identity));
+  }
+
+  /** Tries the ways, then the options of the best one: not each with each, which would take for ever. */
   async #search(
     request: CompileRequest<CompilableModel>,
     candidates: readonly Candidate[],
     signal: AbortSignal,
-    report: (rest: Pick<SearchReport, 'state'> & Partial<SearchReport>) => void,
-    off: (reason: string, verdicts: readonly Verdict[]) => undefined,
-  ): Promise<FastPath | undefined> {
-    const { clock, goldens, differs, warmupRequests, memory } = this.#options;
-    const { model, open } = request;
-    const verdicts: Verdict[] = [];
-    const opened = new Set<OpenedHost>();
-    let best: { readonly share: number; readonly host: OpenedHost; readonly verdict: Verdict } | undefined;
-    const askReference = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
-      model.askReference(inputs, until);
-    try {
-      for (const candidate of candidates) {
-        report({ state: 'searching', verdicts });
-        let host: OpenedHost | undefined;
-        const verdict = await tryCandidate({
-          candidate,
-          async open(until) {
-            const startedAt = clock.now();
-            host = await open(candidate, until);
-            opened.add(host);
-            return runnerOf(host, clock.now() - startedAt);
-          },
-          reference: askReference,
-          goldens: goldens.get(model.identity),
-          differs,
-          warmupRequests,
-          clock,
-          signal,
-        });
-        signal.throwIfAborted();
-        verdicts.push(verdict);
-        const share = shareOf(verdict);
-        if (host !== undefined && verdict.passed && share < (best?.share ?? WORTHWHILE))
-          best = { share, host, verdict };
-        // There are no more copies of the model than there have to be.
-        for (const each of opened) if (each !== best?.host && opened.delete(each)) void each.client.retire();
-      }
-    } catch (error) {
-      for (const each of opened) void each.client.retire();
-      throw error;
+  ): Promise<Found> {
+    const { clock, goldens, differs, warmupRequests, memory, timeOf } = this.#options;
+    const { model, open, reference, refinements = [], mended } = request;
+    const contest = new Contest({ clock, signal, open, worthwhile: WORTHWHILE, budgetMs: SEARCH_MS });
+    const bases = reference === undefined ? [] : [reference];
+    let heldAgainst: readonly Golden[] = [];
+    const enter = async (candidate: Candidate, margin?: number): Promise<void> => {
+      this.#report(model, { state: 'searching', verdicts: [...contest.verdicts] });
+      const held = goldens.get(model.identity);
+      const ask = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
+        model.askReference(inputs, until);
+      const trial = { reference: ask, goldens: held, differs, warmupRequests, timeOf };
+      const verdict = await contest.enter(candidate, trial, margin);
+      if (contest.best?.candidate === candidate) heldAgainst = held;
+      if (margin === undefined && verdict.passed) bases.push(candidate);
+      // It opened, it ran, and it was wrong: what the optimiser made of the graph may be why.
+      const wrong = margin === undefined && !verdict.passed && verdict.openMs !== undefined;
+      const other = wrong ? mended?.(candidate) : undefined;
+      if (other !== undefined) await enter(other, 1);
+    };
+    for (const candidate of candidates) await enter(candidate);
+    for (const refinement of refinements) {
+      const base = contest.best?.candidate ?? reference;
+      if (base === undefined) break;
+      for (const candidate of refinement(base, goldens.get(model.identity))) await enter(candidate, REFINED);
     }
+    const { best, verdicts } = contest;
     const { candidate, timings = [] } = best?.verdict ?? {};
     remember(() => memory.put(keyOf(request), { candidate, timings }));
-    if (best === undefined) return off('None of the ways that give the same answers is faster.', verdicts);
-    return this.#adopt(request, best.host, best.verdict, verdicts, signal);
+    model.observe(undefined);
+    if (best === undefined) {
+      this.#off(model, 'None of the ways that give the same answers is faster.', verdicts);
+      return { bases, fast: undefined, share: 1 };
+    }
+    if (!bases.includes(best.candidate)) bases.push(best.candidate);
+    // What was shown on made-up inputs alone is shown once more on the first real ones, before it answers any.
+    const real = new Set(heldAgainst.filter(({ origin }) => origin === 'captured').map(({ shape }) => shape));
+    const proven = { ...best.verdict, timings: timings.filter(({ shape }) => real.has(shape)) };
+    return { bases, fast: this.#adopt(request, best.host, proven, verdicts, signal), share: best.share };
+  }
+
+  /** Waits for as many inputs as it takes, and tries the variants. Never rejects: what there is answers on. */
+  async #searchVariants(
+    request: CompileRequest<CompilableModel>,
+    search: VariantSearch,
+    { bases, share }: Found,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, warmupRequests, timeOf } = this.#options;
+    const { model, open } = request;
+    const earlier = this.#reports.get(model)?.verdicts ?? [];
+    const decided: Verdict[] = [];
+    let candidates = search.candidates(bases);
+    try {
+      for (let factor = 1; factor <= 2 && candidates.length > 0; factor++) {
+        const onProgress = (missing: number): void => this.#report(model, { state: 'gathering', missing });
+        this.#report(model, { state: 'gathering' });
+        await gatherInputs({ model, search, factor, signal, onProgress });
+        // It has to be faster than what answers now, which is right to the rounding.
+        const worthwhile = WORTHWHILE * (this.#compiled.has(model) ? Math.min(1, share) : 1);
+        const contest = new Contest({ clock, signal, open, worthwhile, budgetMs: SEARCH_MS });
+        const all = (): readonly Verdict[] => [...earlier, ...decided, ...contest.verdicts];
+        const undecided: Candidate[] = [];
+        for (const candidate of candidates) {
+          this.#report(model, { state: 'searching', missing: undefined, verdicts: all() });
+          const goldens = search.goldens.get(model.identity);
+          const reference = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
+            model.askReference(inputs, until);
+          const trial = { reference, goldens, differs: search.differs, proves: search.proves, warmupRequests, timeOf };
+          const verdict = await contest.enter(candidate, trial);
+          if (verdict.undecided === true) undecided.push(candidate);
+        }
+        const { best } = contest;
+        if (best !== undefined) {
+          this.#adopt(request, best.host, best.verdict, all(), signal, search.differs);
+          return;
+        }
+        decided.push(...contest.verdicts.filter((each) => each.undecided !== true || factor === 2));
+        candidates = undecided;
+      }
+      this.#refuseVariants(model, 'None of the variants is right for the workload, and faster.', [
+        ...earlier,
+        ...decided,
+      ]);
+    } catch (error) {
+      if (!signal.aborted)
+        this.#refuseVariants(model, `The variants were not tried: ${(error as Error).message}`, [
+          ...earlier,
+          ...decided,
+        ]);
+    }
+  }
+
+  #refuseVariants(model: CompilableModel, reason: string, verdicts: readonly Verdict[]): void {
+    this.#report(model, { state: 'done', missing: undefined, reason, verdicts });
+    this.#events.emit({ identity: model.identity, kind: 'variants_refused', reason, verdicts });
+  }
+
+  /** Says what is new of a search; the rest is as it was said before. */
+  #report(model: CompilableModel, news: Partial<SearchReport> & Pick<SearchReport, 'state'>): void {
+    const { captured, generated } = this.#options.goldens.summary(model.identity);
+    const before = this.#reports.get(model) ?? { verdicts: [], chosen: undefined };
+    const now: SearchReport = { ...before, ...news, goldens: { captured, generated } };
+    this.#reports.set(model, now);
+    model.report(now);
+  }
+
+  #off(model: CompilableModel, reason: string, verdicts: readonly Verdict[] = []): undefined {
+    this.#report(model, { state: verdicts.length > 0 ? 'done' : 'off', reason, verdicts });
+    this.#events.emit({ identity: model.identity, kind: 'kept_reference', reason, verdicts });
   }
 
   #adopt(
@@ -279,12 +421,14 @@ export class ModelCompiler {
     verdict: Verdict,
     verdicts: readonly Verdict[],
     signal: AbortSignal,
+    differs: ModelCompilerOptions['differs'] = this.#options.differs,
   ): FastPath {
     const { model } = request;
     const { identity } = model;
     const { candidate: name } = verdict;
     const fast = useChosenWay({
       ...this.#options,
+      differs,
       model,
       host,
       verdict,
@@ -293,7 +437,7 @@ export class ModelCompiler {
       onDropped: (dropped) => this.#rollBack(request, fast, verdicts, dropped),
     });
     this.#compiled.set(model, fast);
-    model.report({ state: 'done', verdicts, chosen: name });
+    this.#report(model, { state: 'done', missing: undefined, reason: undefined, verdicts, chosen: name });
     this.#events.emit({ identity, kind: 'chosen', candidate: name, verdicts });
     return fast;
   }
@@ -306,12 +450,14 @@ export class ModelCompiler {
   ): void {
     const { model } = request;
     if (this.#compiled.get(model) !== fast) return;
-    remember(() => this.#options.memory.delete(keyOf(request)));
+    // What is kept is a way that gives the same answers: a variant says nothing of it.
+    if (fast.host.weights === undefined) remember(() => this.#options.memory.delete(keyOf(request)));
     this.#compiled.delete(model);
     model.observe(undefined);
     model.use(undefined);
-    model.report({
+    this.#report(model, {
       state: 'done',
+      missing: undefined,
       reason: `${fast.name} was used, and was dropped: ${reason}`,
       verdicts,
       chosen: undefined,
@@ -321,19 +467,8 @@ export class ModelCompiler {
   }
 }
 
-/** Its time as a share of the reference's, over the shapes that are called. */
-function shareOf({ timings }: Verdict): number {
-  const ours = timings.reduce((sum, { runMs }) => sum + runMs, 0);
-  const theirs = timings.reduce((sum, { referenceMs }) => sum + referenceMs, 0);
-  return theirs === 0 ? Infinity : ours / theirs;
-}
-
 function keyOf({ model, place = '' }: CompileRequest<CompilableModel>): string {
   return JSON.stringify([model.identity, place]);
-}
-
-function runnerOf({ client }: OpenedHost, openMs: number): OpenCandidate {
-  return { openMs, run: (inputs, signal) => client.request('run', inputs, { signal }) };
 }
 
 /** Behind everything: a verdict that is not kept costs a search. */

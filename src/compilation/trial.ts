@@ -3,6 +3,8 @@
 import type { Portable } from '../portable.ts';
 import type { Clock } from '../platform.ts';
 import type { Golden } from '../safety/golden-store.ts';
+import type { OutputPair } from '../safety/output-validator.ts';
+import type { ValidationReport } from '../safety/validation-report.ts';
 import type { Candidate } from './candidates.ts';
 
 /** Runs a model on inputs. Rejects as soon as the signal aborts. */
@@ -20,6 +22,8 @@ export interface Verdict {
   readonly passed: boolean;
   /** Why it was refused; where it passed, nothing. */
   readonly reason?: string | undefined;
+  /** Nothing was wrong, but that it is right takes more inputs to show. */
+  readonly undecided?: boolean | undefined;
   /** Goldens that it was held against, each of them several times. */
   readonly goldens: number;
   readonly openMs?: number | undefined;
@@ -43,9 +47,13 @@ export interface TrialOptions {
   readonly goldens: readonly Golden[];
   /** Why the answer is not the golden's; undefined where it is, as far as it has to be. */
   readonly differs: (golden: Golden, answer: Portable) => Promise<string | undefined> | string | undefined;
+  /** Whether the answers to all goldens together show that it is right. Default: that each is right is enough. */
+  readonly proves?: ((pairs: readonly OutputPair[]) => ValidationReport) | undefined;
   /** Runs of each golden before it counts as ready: a way that is right once may be wrong the next time. */
   readonly warmupRequests: number;
   readonly clock: Clock;
+  /** Milliseconds that the run itself took which gave an answer; undefined where nobody knows. Default: of none. */
+  readonly timeOf?: ((answer: Portable) => number | undefined) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -62,7 +70,7 @@ const MAX_TIMING_MS = 3000;
 export async function tryCandidate(options: TrialOptions): Promise<Verdict> {
   const { candidate, goldens, signal } = options;
   const timings: ShapeTiming[] = [];
-  const done = (rest: Pick<Verdict, 'passed' | 'reason' | 'openMs'>): Verdict => ({
+  const done = (rest: Pick<Verdict, 'passed' | 'reason' | 'undecided' | 'openMs'>): Verdict => ({
     candidate: candidate.name,
     goldens: goldens.length,
     timings,
@@ -73,25 +81,30 @@ export async function tryCandidate(options: TrialOptions): Promise<Verdict> {
   try {
     const opened = await within(options, OPEN_MS, 'to open', (until) => options.open(until));
     ({ openMs } = opened);
+    const pairs: OutputPair[] = [];
     for (const shape of new Set(goldens.map((each) => each.shape))) {
       const ofShape = goldens.filter((each) => each.shape === shape);
-      const reason = (await compare(options, opened, ofShape)) ?? (await time(options, opened, ofShape, timings));
+      const reason =
+        (await compare(options, opened, ofShape, pairs)) ?? (await time(options, opened, ofShape, timings));
       if (reason !== undefined) return done({ passed: false, reason, openMs });
     }
-    return done({ passed: true, openMs });
+    const { verdict = 'passed', message } = options.proves?.(pairs) ?? {};
+    if (verdict === 'passed') return done({ passed: true, openMs });
+    return done({ passed: false, reason: message, openMs, ...(verdict === 'undecided' && { undecided: true }) });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     return done({ passed: false, reason: (error as Error).message, openMs });
   }
 }
 
-/** Each golden as often as it takes to be warm, and each answer looked at. */
+/** Each golden as often as it takes to be warm, and each answer looked at. The last ones go to `pairs`, where they have to prove something. */
 async function compare(
   options: TrialOptions,
   { run }: OpenCandidate,
   goldens: readonly Golden[],
+  pairs: OutputPair[],
 ): Promise<string | undefined> {
-  const { differs, warmupRequests, reference } = options;
+  const { differs, proves, warmupRequests, reference } = options;
   const slowestMs = await slowestOf(options, reference, goldens[0] as Golden);
   for (let round = 0; round <= warmupRequests; round++) {
     for (const golden of goldens) {
@@ -99,7 +112,11 @@ async function compare(
       const limitMs = round === 0 ? OPEN_MS : slowestMs;
       const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
       const difference = await differs(golden, answer);
-      if (difference === undefined) continue;
+      if (difference === undefined) {
+        if (proves !== undefined && round === warmupRequests)
+          pairs.push({ expected: golden.output, actual: answer, label: golden.shape });
+        continue;
+      }
       return round === 0 ? difference : `Right at first, and wrong in run ${round + 1}: ${difference}`;
     }
   }
@@ -113,23 +130,23 @@ async function time(
   goldens: readonly Golden[],
   timings: ShapeTiming[],
 ): Promise<string | undefined> {
-  const { clock, reference, differs, signal } = options;
-  const [ours, theirs]: [number[], number[]] = [[], []];
+  const { clock, reference, differs, timeOf, signal } = options;
+  const [ours, theirs] = [new RunTimes(), new RunTimes()];
   const begunAt = clock.now();
   for (let round = 0; round < ROUNDS && (round < 3 || clock.now() - begunAt < MAX_TIMING_MS); round++) {
     const golden = goldens[round % goldens.length] as Golden;
     const startedAt = clock.now();
-    await reference(golden.inputs, signal);
+    const expected = await reference(golden.inputs, signal);
     const betweenAt = clock.now();
     const limitMs = Math.max(MIN_RUN_MS, SLOWEST * (betweenAt - startedAt));
     const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
     const endedAt = clock.now();
-    theirs.push(betweenAt - startedAt);
-    ours.push(endedAt - betweenAt);
+    theirs.add(betweenAt - startedAt, timeOf?.(expected));
+    ours.add(endedAt - betweenAt, timeOf?.(answer));
     const difference = await differs(golden, answer);
     if (difference !== undefined) return `Right at first, and wrong while it was timed: ${difference}`;
   }
-  timings.push({ shape: (goldens[0] as Golden).shape, runMs: median(ours), referenceMs: median(theirs) });
+  timings.push({ shape: (goldens[0] as Golden).shape, runMs: ours.typical(), referenceMs: theirs.typical() });
   return undefined;
 }
 
@@ -158,6 +175,24 @@ async function within<T>(
   } finally {
     timer[Symbol.dispose]();
     signal.removeEventListener('abort', leave);
+  }
+}
+
+/**
+ * What a run takes in its host, and the way there and back. The reference is asked by others as well: what a run waits for them is no time of
+ * its own, so that the shortest way there and back stands for all.
+ */
+class RunTimes {
+  readonly #runs: number[] = [];
+  readonly #ways: number[] = [];
+
+  add(wallMs: number, runMs: number = wallMs): void {
+    this.#runs.push(runMs);
+    this.#ways.push(wallMs - runMs);
+  }
+
+  typical(): number {
+    return median(this.#runs) + Math.max(0, Math.min(...this.#ways));
   }
 }
 

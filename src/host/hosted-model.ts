@@ -3,6 +3,7 @@
 import type { TensorInfo } from '../adapters/adapter.ts';
 import type { CallOptions } from '../call.ts';
 import type { Verdict } from '../compilation/trial.ts';
+import type { WorkloadType } from '../safety/workload.ts';
 import { ClosedError, EpochlyError, InputError } from '../errors.ts';
 import { HostError } from '../model-errors.ts';
 import type { BackendAttempt } from '../model-errors.ts';
@@ -12,6 +13,7 @@ import type { Backend, Clock } from '../platform.ts';
 import { isPortable, messagePortable, portableBuffers, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
+import type { ModelVariant } from './load-options.ts';
 import { takes } from './fast-path.ts';
 import type { FastPath } from './fast-path.ts';
 import { copyTime, timeInHost } from './host-client.ts';
@@ -44,8 +46,12 @@ export interface BackendReport {
 
 /** How far the search for a faster way than the reference came. */
 export interface SearchReport {
-  /** 'waiting' for the first calls; 'searching'; 'done'; 'off', and why. */
-  readonly state: 'waiting' | 'searching' | 'done' | 'off';
+  /** 'waiting' for the first calls; 'searching'; 'gathering' inputs for the variants; 'done'; 'off', and why. */
+  readonly state: 'waiting' | 'searching' | 'gathering' | 'done' | 'off';
+  /** Inputs and answers of the reference that the ways are held against: somebody's, and made up. */
+  readonly goldens?: { readonly captured: number; readonly generated: number } | undefined;
+  /** While it is 'gathering': how many more different inputs it takes before the variants can be judged. */
+  readonly missing?: number | undefined;
   readonly reason?: string | undefined;
   /** Each way that was tried, and what came of it. */
   readonly verdicts: readonly Verdict[];
@@ -58,6 +64,16 @@ export interface OpenedHost {
   readonly client: HostClient;
   readonly info: RuntimeModelInfo;
   readonly report: BackendReport;
+  /** Of a variant: the SHA-256 (hexadecimal) of its files. Its answers are not the model's own. */
+  readonly weights?: string | undefined;
+}
+
+/** A call that was answered. */
+export interface AnsweredCall {
+  /** As they were when it was made. */
+  readonly args: readonly Portable[];
+  /** The reference's answer; undefined where a faster way gave it. */
+  readonly answer: Portable | undefined;
 }
 
 export interface HostedModelParts {
@@ -73,6 +89,8 @@ export interface HostedModelParts {
   readonly modelBytes: number;
   /** Opens it another way, in a place of its own. */
   readonly openWay: (way: HostedWay, signal: AbortSignal) => Promise<OpenedHost>;
+  /** Its variants, and what they are held to. */
+  readonly twins?: { readonly variants: readonly ModelVariant[]; readonly workload: WorkloadType } | undefined;
 }
 
 /** Another way of running a model than the one it was opened for. */
@@ -80,6 +98,10 @@ export interface HostedWay {
   readonly backend: Backend;
   /** What differs of the framework's options. */
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
+  /** What the backend itself is told, such as onnxruntime's `preferredLayout` of WebGPU. */
+  readonly providerOptions?: Readonly<Record<string, Portable>> | undefined;
+  /** The twin that is opened in its place. */
+  readonly variant?: ModelVariant | undefined;
 }
 
 /** Waits before a host that keeps failing is opened again; the last one repeats. */
@@ -97,6 +119,14 @@ export class HostedModel implements AsyncDisposable {
   readonly modelBytes: number;
   /** Fires when a failed host has been replaced; the event is what it failed with. */
   readonly onHostReplaced: Emitter<HostError>['event'];
+  /** @internal Its variants, and what they are held to. */
+  readonly twins: HostedModelParts['twins'];
+  /** @internal Fires with each answer, before its caller has it. */
+  readonly onAnswered: Emitter<AnsweredCall>['event'];
+  /** @internal Fires where its answers are another's from now on: `answerIdentity` changed. */
+  readonly onIdentity: Emitter<string>['event'];
+  readonly #answers = new Emitter<AnsweredCall>();
+  readonly #identities = new Emitter<string>();
   readonly #replacements = new Emitter<HostError>();
   readonly #closing = new Emitter<void>();
   readonly #variant: string;
@@ -121,13 +151,16 @@ export class HostedModel implements AsyncDisposable {
   #search: SearchReport | undefined;
   #observe: ((args: readonly Portable[], answer: Portable) => void) | undefined;
 
-  constructor({ framework, identity, variant, clock, first, reopen, modelBytes, openWay }: HostedModelParts) {
+  constructor({ framework, identity, variant, clock, first, reopen, modelBytes, openWay, twins }: HostedModelParts) {
     Object.defineProperty(this, MARK, { value: true });
     this.modelBytes = modelBytes;
     this.#openWay = openWay;
     this.framework = framework;
     this.identity = identity;
+    this.twins = twins;
     this.onHostReplaced = this.#replacements.event;
+    this.onAnswered = this.#answers.event;
+    this.onIdentity = this.#identities.event;
     this.#variant = variant;
     this.#clock = clock;
     this.#hangs = new HangWatch(clock);
@@ -152,11 +185,14 @@ export class HostedModel implements AsyncDisposable {
 
   /**
    * What the bits of an answer depend on: the files, and how they are run. Another backend or version may round
-   * otherwise, so that it is not answered from this one's cache.
+   * otherwise, so that it is not answered from this one's cache. While a variant is in use, its files too, and how those are run: who
+   * does not use it is never given its answers.
    */
   get answerIdentity(): string {
     const { backend, runtime } = this.#last.info;
-    return JSON.stringify([this.identity, backend, runtime, this.#variant]);
+    const { host, name } = this.#fast ?? {};
+    const lossy = host?.weights === undefined ? [] : [[host.weights, host.info.backend, host.info.runtime, name]];
+    return JSON.stringify([this.identity, backend, runtime, this.#variant, ...lossy]);
   }
 
   get inputs(): readonly TensorInfo[] {
@@ -188,15 +224,22 @@ export class HostedModel implements AsyncDisposable {
     }
     const fast = this.#fast !== undefined && takes(this.#fast, given) ? this.#fast : undefined;
     // Who may have to be asked later is asked what the caller gave now, whatever it does to it meanwhile.
-    const waits = this.#open === undefined || fast !== undefined || this.#observe !== undefined;
+    const observed = this.#observe !== undefined || this.#answers.hasListeners;
+    const waits = this.#open === undefined || fast !== undefined || observed;
     const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
     this.#running++;
     try {
       return await guardCall(this.#clock, options, async ({ signal }) => {
         const answer = fast && (await this.#runFast(fast, args, signal));
-        if (answer !== undefined) return answer;
+        if (answer !== undefined) {
+          if (transfer !== true) this.#answers.emit({ args, answer: undefined });
+          return answer;
+        }
         const told = await this.#runReference(args, signal, transfer === true);
-        if (transfer !== true) this.#observe?.(args, told);
+        if (transfer !== true) {
+          this.#observe?.(args, told);
+          this.#answers.emit({ args, answer: told });
+        }
         return told;
       });
     } finally {
@@ -273,7 +316,9 @@ export class HostedModel implements AsyncDisposable {
   /** @internal A faster way that was proven answers from now on what it was proven on; undefined: the reference answers all. */
   use(fast: FastPath | undefined): void {
     const before = this.#fast;
+    const { answerIdentity } = this;
     this.#fast = fast;
+    if (this.answerIdentity !== answerIdentity) this.#identities.emit(this.answerIdentity);
     if (before !== undefined && before !== fast) void before.host.client.retire();
   }
 
