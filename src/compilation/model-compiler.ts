@@ -31,6 +31,8 @@ export interface CompilableModel {
   observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void;
   use(fast: FastPath | undefined): void;
   report(search: SearchReport): void;
+  /** What says later whether a call of somebody was under way since. Default: nobody knows. */
+  watchCalls?(): () => boolean;
   /** Called once, when it is being closed. */
   onClosing(listener: () => void): void;
 }
@@ -308,13 +310,14 @@ export class ModelCompiler {
     const { model, open, reference, refinements = [], mended } = request;
     const contest = new Contest({ clock, signal, open, worthwhile: WORTHWHILE, budgetMs: SEARCH_MS });
     const bases = reference === undefined ? [] : [reference];
+    const watchCalls = model.watchCalls?.bind(model);
     let heldAgainst: readonly Golden[] = [];
     const enter = async (candidate: Candidate, margin?: number): Promise<void> => {
       this.#report(model, { state: 'searching', verdicts: [...contest.verdicts] });
       const held = goldens.get(model.identity);
       const ask = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
         model.askReference(inputs, until);
-      const trial = { reference: ask, goldens: held, differs, warmupRequests, timeOf };
+      const trial = { reference: ask, goldens: held, differs, warmupRequests, timeOf, watchCalls };
       const verdict = await contest.enter(candidate, trial, margin);
       if (contest.best?.candidate === candidate) heldAgainst = held;
       if (margin === undefined && verdict.passed) bases.push(candidate);
@@ -353,6 +356,7 @@ export class ModelCompiler {
   ): Promise<void> {
     const { clock, warmupRequests, timeOf } = this.#options;
     const { model, open } = request;
+    const watchCalls = model.watchCalls?.bind(model);
     const earlier = this.#reports.get(model)?.verdicts ?? [];
     const decided: Verdict[] = [];
     let candidates = search.candidates(bases);
@@ -371,7 +375,8 @@ export class ModelCompiler {
           const goldens = search.goldens.get(model.identity);
           const reference = (inputs: readonly Portable[], until: AbortSignal): Promise<Portable> =>
             model.askReference(inputs, until);
-          const trial = { reference, goldens, differs: search.differs, proves: search.proves, warmupRequests, timeOf };
+          const { differs, proves } = search;
+          const trial = { reference, goldens, differs, proves, warmupRequests, timeOf, watchCalls };
           const verdict = await contest.enter(candidate, trial);
           if (verdict.undecided === true) undecided.push(candidate);
         }

@@ -54,6 +54,8 @@ export interface TrialOptions {
   readonly clock: Clock;
   /** Milliseconds that the run itself took which gave an answer; undefined where nobody knows. Default: of none. */
   readonly timeOf?: ((answer: Portable) => number | undefined) | undefined;
+  /** What says later whether a call of somebody was under way since. Default: there are none. */
+  readonly watchCalls?: (() => () => boolean) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -64,6 +66,10 @@ const SLOWEST = 20;
 const MIN_RUN_MS = 10_000;
 /** Runs by which a shape is timed, of each in turn: what else the machine does slows both. */
 const ROUNDS = 15;
+/** More, where calls of others came between: those run beside the candidate, and never beside the reference, which takes them in turn. */
+const MAX_ROUNDS = 60;
+/** Fewer that nobody disturbed say less than all. */
+const ENOUGH_ROUNDS = 5;
 const MAX_TIMING_MS = 3000;
 
 /** Never rejects but with the reason of the signal: what goes wrong is why the candidate is refused. */
@@ -130,23 +136,30 @@ async function time(
   goldens: readonly Golden[],
   timings: ShapeTiming[],
 ): Promise<string | undefined> {
-  const { clock, reference, differs, timeOf, signal } = options;
-  const [ours, theirs] = [new RunTimes(), new RunTimes()];
+  const { clock, reference, differs, timeOf, watchCalls, signal } = options;
+  const [quiet, all] = [new PairedTimes(), new PairedTimes()];
   const begunAt = clock.now();
-  for (let round = 0; round < ROUNDS && (round < 3 || clock.now() - begunAt < MAX_TIMING_MS); round++) {
+  const isOver = (round: number): boolean =>
+    round >= MAX_ROUNDS || (round >= 3 && clock.now() - begunAt >= MAX_TIMING_MS);
+  for (let round = 0; quiet.count < ROUNDS && !isOver(round); round++) {
     const golden = goldens[round % goldens.length] as Golden;
     const startedAt = clock.now();
     const expected = await reference(golden.inputs, signal);
     const betweenAt = clock.now();
+    const isDisturbed = watchCalls?.();
     const limitMs = Math.max(MIN_RUN_MS, SLOWEST * (betweenAt - startedAt));
     const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
     const endedAt = clock.now();
-    theirs.add(betweenAt - startedAt, timeOf?.(expected));
-    ours.add(endedAt - betweenAt, timeOf?.(answer));
+    const pair = [
+      { wallMs: betweenAt - startedAt, runMs: timeOf?.(expected) },
+      { wallMs: endedAt - betweenAt, runMs: timeOf?.(answer) },
+    ] as const;
+    all.add(...pair);
+    if (isDisturbed?.() !== true) quiet.add(...pair);
     const difference = await differs(golden, answer);
     if (difference !== undefined) return `Right at first, and wrong while it was timed: ${difference}`;
   }
-  timings.push({ shape: (goldens[0] as Golden).shape, runMs: ours.typical(), referenceMs: theirs.typical() });
+  timings.push({ shape: (goldens[0] as Golden).shape, ...(quiet.count >= ENOUGH_ROUNDS ? quiet : all).typical() });
   return undefined;
 }
 
@@ -178,22 +191,37 @@ async function within<T>(
   }
 }
 
+/** What one run took: from asking to answer, and in its host, where that is known. */
+interface RunTime {
+  readonly wallMs: number;
+  readonly runMs: number | undefined;
+}
+
+class PairedTimes {
+  readonly #theirs: RunTime[] = [];
+  readonly #ours: RunTime[] = [];
+
+  get count(): number {
+    return this.#ours.length;
+  }
+
+  add(theirs: RunTime, ours: RunTime): void {
+    this.#theirs.push(theirs);
+    this.#ours.push(ours);
+  }
+
+  typical(): Pick<ShapeTiming, 'runMs' | 'referenceMs'> {
+    return { runMs: typicalOf(this.#ours), referenceMs: typicalOf(this.#theirs) };
+  }
+}
+
 /**
  * What a run takes in its host, and the way there and back. The reference is asked by others as well: what a run waits for them is no time of
  * its own, so that the shortest way there and back stands for all.
  */
-class RunTimes {
-  readonly #runs: number[] = [];
-  readonly #ways: number[] = [];
-
-  add(wallMs: number, runMs: number = wallMs): void {
-    this.#runs.push(runMs);
-    this.#ways.push(wallMs - runMs);
-  }
-
-  typical(): number {
-    return median(this.#runs) + Math.max(0, Math.min(...this.#ways));
-  }
+function typicalOf(times: readonly RunTime[]): number {
+  const ways = times.map(({ wallMs, runMs = wallMs }) => wallMs - runMs);
+  return median(times.map(({ wallMs, runMs = wallMs }) => runMs)) + Math.max(0, Math.min(...ways));
 }
 
 function median(values: readonly number[]): number {

@@ -145,6 +145,8 @@ export class HostedModel implements AsyncDisposable {
   #failures = 0;
   #retryAt = 0;
   #running = 0;
+  /** Calls so far. */
+  #begun = 0;
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
   #fast: FastPath | undefined;
@@ -228,6 +230,7 @@ export class HostedModel implements AsyncDisposable {
     const waits = this.#open === undefined || fast !== undefined || observed;
     const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
     this.#running++;
+    this.#begun++;
     try {
       return await guardCall(this.#clock, options, async ({ signal }) => {
         const answer = fast && (await this.#runFast(fast, args, signal));
@@ -320,6 +323,12 @@ export class HostedModel implements AsyncDisposable {
     this.#fast = fast;
     if (this.answerIdentity !== answerIdentity) this.#identities.emit(this.answerIdentity);
     if (before !== undefined && before !== fast) void before.host.client.retire();
+  }
+
+  /** @internal What says later whether a call was under way since. */
+  watchCalls(): () => boolean {
+    const begun = this.#running > 0 ? -1 : this.#begun;
+    return () => this.#begun !== begun;
   }
 
   /** @internal Called once, when the model is being closed. */
