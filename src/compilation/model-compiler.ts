@@ -222,9 +222,9 @@ export class ModelCompiler {
   ): Promise<readonly Portable[] | undefined> {
     const { goldens } = this.#options;
     const ask = (inputs: readonly Portable[]): Promise<Portable> => model.askReference(inputs, signal);
-    if ((await goldens.generate(model.identity, generated, ask)) === 0) return undefined;
     // What is really asked meanwhile counts more.
     this.#observe(model, signal, () => undefined);
+    if ((await goldens.generate(model.identity, generated, ask)) === 0) return undefined;
     return generated[0];
   }
 
