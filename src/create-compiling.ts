@@ -94,8 +94,8 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
   };
   return (model, { frameworkOptions, useVariants, onWrong }) => {
     const { framework, inputs } = model;
-    const facts = { framework, inputs, frameworkOptions };
     const reference = model.backend as Backend;
+    const facts = { framework, reference, inputs, frameworkOptions };
     void compiler.compileAsync({
       model,
       modelBytes: model.modelBytes,

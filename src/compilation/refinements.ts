@@ -2,6 +2,7 @@
 
 import type { TensorInfo } from '../adapters/adapter.ts';
 import type { HostFramework } from '../host/channel.ts';
+import type { Backend } from '../platform.ts';
 import { isPlainObject } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { Golden } from '../safety/golden-store.ts';
@@ -13,6 +14,7 @@ export type Refinement = (base: Candidate, goldens: readonly Golden[]) => readon
 
 export interface RefinementFacts {
   readonly framework: HostFramework;
+  readonly reference: Backend;
   /** What the model says of its inputs. */
   readonly inputs: readonly TensorInfo[];
   /** The options that the caller gave: what they decide is not tried otherwise. */
@@ -22,7 +24,12 @@ export interface RefinementFacts {
 type Options = Pick<Candidate, 'frameworkOptions' | 'providerOptions'>;
 
 /** The options of onnxruntime, in the order in which they are tried; those of other frameworks are not known to pay. */
-export function refinementsFor({ framework, inputs, frameworkOptions = {} }: RefinementFacts): readonly Refinement[] {
+export function refinementsFor({
+  framework,
+  reference,
+  inputs,
+  frameworkOptions = {},
+}: RefinementFacts): readonly Refinement[] {
   if (framework !== 'onnxruntime') return [];
   const isFree = (name: string): boolean => !(name in frameworkOptions);
   const refinements: Refinement[] = [
@@ -33,7 +40,9 @@ export function refinementsFor({ framework, inputs, frameworkOptions = {} }: Ref
   ];
   if (isFree('graphOptimizationLevel'))
     refinements.push((base) => (isMended(base) ? [] : ['extended', 'basic'].map((level) => withLevel(base, level))));
-  if (isFree('freeDimensionOverrides')) refinements.push((base, goldens) => withSizes(base, inputs, goldens));
+  // onnxruntime-node 1.30 takes the option and does nothing.
+  if (isFree('freeDimensionOverrides') && reference === 'wasm')
+    refinements.push((base, goldens) => withSizes(base, inputs, goldens));
   return refinements;
 }
 

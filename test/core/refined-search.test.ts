@@ -148,20 +148,22 @@ describe('of onnxruntime', () => {
     origin: 'captured',
     shape,
   });
-  const facts = { framework: 'onnxruntime', inputs } as const;
+  const facts = { framework: 'onnxruntime', reference: 'wasm', inputs } as const;
   const namesOf = (
     base: Candidate,
     goldens: readonly Golden[],
     given: Partial<Parameters<typeof refinementsFor>[0]> = {},
   ) => refinementsFor({ ...facts, ...given }).flatMap((each) => each(base, goldens).map(({ name }) => name));
-  const cpu: Candidate = { name: 'cpu', backend: 'cpu' };
+  const wasm: Candidate = { name: 'wasm', backend: 'wasm' };
 
   test('open dimensions are fixed where all calls had the same', () => {
-    const fixed = 'cpu, fixed at batch=1 side=8';
-    expect(namesOf(cpu, [golden('a'), golden('a')])).toEqual(['cpu, graph extended', 'cpu, graph basic', fixed]);
-    expect(namesOf(cpu, [golden('a'), golden('b')])).not.toContain(fixed);
-    expect(namesOf(cpu, [])).toEqual(['cpu, graph extended', 'cpu, graph basic']);
-    const [way] = refinementsFor(facts).at(-1)?.(cpu, [golden('a')]) ?? [];
+    const fixed = 'wasm, fixed at batch=1 side=8';
+    expect(namesOf(wasm, [golden('a'), golden('a')])).toEqual(['wasm, graph extended', 'wasm, graph basic', fixed]);
+    expect(namesOf(wasm, [golden('a'), golden('b')])).not.toContain(fixed);
+    // Node's takes the option, and does nothing.
+    expect(namesOf(wasm, [golden('a')], { reference: 'cpu' })).not.toContain(fixed);
+    expect(namesOf(wasm, [])).toEqual(['wasm, graph extended', 'wasm, graph basic']);
+    const [way] = refinementsFor(facts).at(-1)?.(wasm, [golden('a')]) ?? [];
     expect(way?.frameworkOptions).toEqual({ freeDimensionOverrides: { batch: 1, side: 8 } });
   });
 
@@ -174,8 +176,8 @@ describe('of onnxruntime', () => {
       ['gpu', 'npu', 'cpu'].map((each) => `webnn, on its ${each}`),
     );
     const frameworkOptions = { graphOptimizationLevel: 'all', freeDimensionOverrides: { batch: 1 } };
-    expect(namesOf(cpu, [golden('a')], { frameworkOptions })).toEqual([]);
-    expect(namesOf(cpu, [golden('a')], { framework: 'tfjs' })).toEqual([]);
+    expect(namesOf(wasm, [golden('a')], { frameworkOptions })).toEqual([]);
+    expect(namesOf(wasm, [golden('a')], { framework: 'tfjs' })).toEqual([]);
     expect(mended(facts, webgpu)).toMatchObject({ name: 'webgpu, graph basic', backend: 'webgpu' });
     expect(mended({ ...facts, frameworkOptions }, webgpu)).toBeUndefined();
     // What was mended is not undone.
@@ -187,14 +189,14 @@ describe('of onnxruntime', () => {
     const steps = refinementsFor(facts);
     const ways: readonly Candidate[] = [
       { name: 'webgpu', backend: 'webgpu' },
-      cpu,
-      { ...cpu, name: 'cpu, one thread' },
+      wasm,
+      { ...wasm, name: 'wasm, one thread' },
     ];
     let made: readonly Candidate[] = ways;
     for (const step of steps) made = [...made, ...made.flatMap((each) => step(each, goldens))];
     for (const each of made) expect(wayNamed(each.name, ways, steps, goldens)).toEqual(each);
     expect(made.length).toBeGreaterThan(20);
-    for (const name of ['', 'cuda', 'cpu, ', 'cpu, graph', 'cpu, fixed at batch=2 side=8', 'cpu, two threads'])
+    for (const name of ['', 'cuda', 'wasm, ', 'wasm, graph', 'wasm, fixed at batch=2 side=8', 'wasm, two threads'])
       expect(wayNamed(name, ways, steps, goldens)).toBeUndefined();
   });
 });

@@ -141,7 +141,8 @@ async function createSession(
         { cause },
       );
     }
-    throw cause;
+    // A C++ exception of the WebAssembly build comes as a number.
+    throw cause instanceof Error ? cause : new Error(`onnxruntime opened no session (${message}).`, { cause });
   }
 }
 
