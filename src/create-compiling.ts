@@ -105,6 +105,7 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
       refinements: refinementsFor(facts),
       mended: (way) => mended(facts, way),
       generated: generatedCalls(inputs),
+      watchCalls: () => model.watchCalls(),
       variants: useVariants ? variantsOf(model) : undefined,
       open: (candidate, signal) => model.openWay(candidate, signal),
       onWrong,

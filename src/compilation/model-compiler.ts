@@ -31,8 +31,6 @@ export interface CompilableModel {
   observe(listener: ((args: readonly Portable[], answer: Portable) => void) | undefined): void;
   use(fast: FastPath | undefined): void;
   report(search: SearchReport): void;
-  /** What says later whether a call of somebody was under way since. Default: nobody knows. */
-  watchCalls?(): () => boolean;
   /** Called once, when it is being closed. */
   onClosing(listener: () => void): void;
 }
@@ -51,6 +49,8 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly mended?: ((way: Candidate) => Candidate | undefined) | undefined;
   /** Made-up inputs of the sizes that are called, with which the search need not wait for the first calls. Default none. */
   readonly generated?: readonly (readonly Portable[])[] | undefined;
+  /** What says later whether a call of somebody was under way since: it would disturb what is timed. Default: nobody knows. */
+  readonly watchCalls?: (() => () => boolean) | undefined;
   /** Variants of the model, which are tried once there are enough different inputs. Default none. */
   readonly variants?: VariantSearch | undefined;
   /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
@@ -307,10 +307,9 @@ export class ModelCompiler {
     signal: AbortSignal,
   ): Promise<Found> {
     const { clock, goldens, differs, warmupRequests, memory, timeOf } = this.#options;
-    const { model, open, reference, refinements = [], mended } = request;
+    const { model, open, reference, refinements = [], mended, watchCalls } = request;
     const contest = new Contest({ clock, signal, open, worthwhile: WORTHWHILE, budgetMs: SEARCH_MS });
     const bases = reference === undefined ? [] : [reference];
-    const watchCalls = model.watchCalls?.bind(model);
     let heldAgainst: readonly Golden[] = [];
     const enter = async (candidate: Candidate, margin?: number): Promise<void> => {
       this.#report(model, { state: 'searching', verdicts: [...contest.verdicts] });
@@ -355,8 +354,7 @@ export class ModelCompiler {
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, warmupRequests, timeOf } = this.#options;
-    const { model, open } = request;
-    const watchCalls = model.watchCalls?.bind(model);
+    const { model, open, watchCalls } = request;
     const earlier = this.#reports.get(model)?.verdicts ?? [];
     const decided: Verdict[] = [];
     let candidates = search.candidates(bases);

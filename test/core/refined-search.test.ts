@@ -6,7 +6,9 @@ import { mended, refinementsFor, wayNamed } from '../../src/compilation/refineme
 import type { Refinement } from '../../src/compilation/refinements.ts';
 import type { Portable } from '../../src/portable.ts';
 import type { Golden } from '../../src/safety/golden-store.ts';
+import { tryCandidate } from '../../src/compilation/trial.ts';
 import { tensor } from '../../src/tensor.ts';
+import { createFakeClock } from '../helpers/fake-clock.ts';
 import { right, simulateSearch } from '../helpers/simulated-search.ts';
 import type { Way } from '../helpers/simulated-search.ts';
 
@@ -199,6 +201,40 @@ describe('of onnxruntime', () => {
     for (const name of ['', 'cuda', 'wasm, ', 'wasm, graph', 'wasm, fixed at batch=2 side=8', 'wasm, two threads'])
       expect(wayNamed(name, ways, steps, goldens)).toBeUndefined();
   });
+});
+
+test('what callers do meanwhile is no time of a way, nor of the reference', async () => {
+  const clock = createFakeClock();
+  const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+  const tookMs = new WeakMap<object, number>();
+  let runs = 0;
+  const trial = tryCandidate({
+    candidate: { name: 'fast', backend: 'webgpu' },
+    // Somebody's call is under way in two of three runs, and takes the machine.
+    open: async () => ({
+      openMs: 1,
+      async run() {
+        await wait(++runs % 3 === 0 ? 4 : 40);
+        return [0];
+      },
+    }),
+    watchCalls: () => () => runs % 3 !== 0,
+    // It waits for its turn behind somebody's call, every other time.
+    async reference() {
+      await wait(runs % 2 === 0 ? 10 : 70);
+      const answer = [0];
+      tookMs.set(answer, 9);
+      return answer;
+    },
+    timeOf: (answer) => tookMs.get(answer as object),
+    goldens: [{ inputs: [1], output: [0], origin: 'captured', shape: 'number' }],
+    differs: () => undefined,
+    warmupRequests: 0,
+    clock,
+    signal: new AbortController().signal,
+  });
+  void clock.run(60_000);
+  expect((await trial).timings).toEqual([{ shape: 'number', runMs: 4, referenceMs: 10 }]);
 });
 
 test('at the next start the options that were best are opened at once', async () => {
