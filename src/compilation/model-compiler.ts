@@ -357,8 +357,8 @@ export class ModelCompiler {
     const { model, open, watchCalls } = request;
     const earlier = this.#reports.get(model)?.verdicts ?? [];
     const decided: Verdict[] = [];
-    let candidates = search.candidates(bases);
     try {
+      let candidates = search.candidates(bases);
       for (let factor = 1; factor <= 2 && candidates.length > 0; factor++) {
         const onProgress = (missing: number): void => this.#report(model, { state: 'gathering', missing });
         this.#report(model, { state: 'gathering' });

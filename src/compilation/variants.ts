@@ -46,15 +46,16 @@ export function gatherInputs({ model, search, factor, signal, onProgress }: Gath
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     let busy = false;
-    let most = goldens.summary(model.identity).captured;
+    let target: number | undefined;
     const take = async ({ args, answer }: AnsweredCall): Promise<void> => {
       const output = answer ?? (await ask(args));
-      await goldens.capture(model.identity, args, output, ask);
+      target ??= needed(output) * factor;
+      const before = goldens.summary(model.identity).captured;
+      const refusal = await goldens.capture(model.identity, args, output, ask);
       const { captured } = goldens.summary(model.identity);
-      const target = needed(output) * factor;
-      if (captured < most)
+      // One that was kept, and took the place of another: more do not fit.
+      if (refusal === 'too_large' || (refusal === undefined && captured <= before))
         return end(() => reject(new Error(`${target} inputs and answers of this size are too much to keep.`)));
-      most = captured;
       onProgress(Math.max(0, target - captured));
       if (captured >= target) end(resolve);
     };

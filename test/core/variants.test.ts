@@ -125,3 +125,19 @@ test('a model that is closed while inputs are gathered, or variants tried, leave
     expect(compiler.getCompiled(model)).toBeUndefined();
   }
 });
+
+test.each([
+  ['together', 3000],
+  ['even alone', 50],
+])('inputs that are too large to keep, %s, end the search for variants, which says so', async (_name, maxBytes) => {
+  const { runs, run, search, hosts, events } = simulateSearch({ 'int8 on cpu': int8 }, { maxBytes });
+  await runs(1, 70);
+  expect(search()).toMatchObject({
+    state: 'done',
+    missing: undefined,
+    reason: expect.stringContaining('too much to keep'),
+  });
+  expect(hosts.size).toBe(0);
+  expect(events.at(-1)?.kind).toBe('variants_refused');
+  expect((await run(99)).by).toBe('reference');
+});

@@ -35,6 +35,8 @@ export interface Way {
 export interface SimulatedSearchOptions {
   readonly sampleRate?: number;
   readonly validator?: OutputValidator<ValidationReport>;
+  /** Most bytes of the inputs and answers that variants are held against. */
+  readonly maxBytes?: number;
   /** What an earlier search came to. */
   readonly kept?: Map<string, KeptVerdict>;
   /** Whatever else the search is asked for. */
@@ -46,7 +48,13 @@ export interface SimulatedSearchOptions {
  */
 export function simulateSearch(
   ways: Readonly<Record<string, Way>>,
-  { sampleRate = 0, validator = embeddingValidator(), request = {}, kept = new Map() }: SimulatedSearchOptions = {},
+  {
+    sampleRate = 0,
+    validator = embeddingValidator(),
+    request = {},
+    kept = new Map(),
+    maxBytes,
+  }: SimulatedSearchOptions = {},
 ) {
   const clock = createFakeClock();
   const answered = new Emitter<AnsweredCall>();
@@ -121,7 +129,7 @@ export function simulateSearch(
           variants.map((precision) => ({ precision, source: precision })),
           bases,
         ).filter(({ name }) => name in ways),
-      goldens: new GoldenStore({ maxPerShape: 256 }),
+      goldens: new GoldenStore({ maxPerShape: 256, maxBytes }),
       differs({ output }, answer) {
         const report = validate([{ expected: output, actual: answer }]);
         return report.verdict === 'failed' ? report.message : undefined;
