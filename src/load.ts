@@ -239,7 +239,8 @@ function workloadFor({ variants = [], workload }: LoadOptions, source: ModelSour
       `There is no workload ${JSON.stringify(workload)}. There are ${WORKLOAD_TYPES.join(', ')}.`,
     );
   if (variants.length === 0) return undefined;
-  const found = workload ?? (isTransformersSource(source) ? TASK_TYPES[source.task] : undefined);
+  const isKnown = isTransformersSource(source) && Object.hasOwn(TASK_TYPES, source.task);
+  const found = workload ?? (isKnown ? TASK_TYPES[source.task] : undefined);
   if (found !== undefined) return found;
   throw new ConfigError(
     'workload',

@@ -43,7 +43,10 @@ export interface LoadOptions {
   readonly expectedHash?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Options of the framework, as plain data: onnxruntime's SessionOptions, those of a transformers.js pipeline. */
+  /**
+   * Options of the framework, as plain data: onnxruntime's SessionOptions, those of a transformers.js pipeline. In browsers
+   * `intraOpNumThreads` says how many threads WebAssembly takes, where the page is cross-origin isolated. Default there: at most 4.
+   */
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
   /**
    * Twins of the model that may answer in its place, which is consent to level 4 for this model: one that passed the workload's

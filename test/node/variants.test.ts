@@ -214,6 +214,17 @@ test.each<[string, LoadOptions, string]>([
   await expect(loading).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining(message) });
 });
 
+test('of a pipeline the task says what it is for, where that is sure', async () => {
+  const variants = [{ source: INT8, precision: 'int8' }];
+  const loading = (task: string) => open({}).load({ task, model: join(folder, 'none') }, { variants });
+  await expect(loading('feature-extraction')).rejects.toMatchObject({ code: 'MODEL_LOAD' });
+  for (const task of ['object-detection', 'constructor'])
+    await expect(loading(task)).rejects.toMatchObject({
+      code: 'CONFIG',
+      message: expect.stringContaining('give the workload'),
+    });
+});
+
 test('a variant that is not there, is another file or another model is refused, and the model answers', async () => {
   const epochly = open({ cache: { enabled: false } });
   const model = await load(epochly, {
