@@ -123,6 +123,8 @@ export class ModelCompiler {
   readonly #options: { readonly [Name in keyof ModelCompilerOptions]-?: NonNullable<ModelCompilerOptions[Name]> };
   readonly #models = new WeakMap<CompilableModel, Compiling>();
   readonly #compiled = new WeakMap<CompilableModel, FastPath>();
+  /** What brings back the way with the same answers in whose place a variant answers. */
+  readonly #instead = new WeakMap<FastPath, () => Promise<FastPath | undefined>>();
   readonly #reports = new WeakMap<CompilableModel, SearchReport>();
 
   constructor({
@@ -380,7 +382,14 @@ export class ModelCompiler {
         }
         const { best } = contest;
         if (best !== undefined) {
-          this.#adopt(request, best.host, best.verdict, all(), signal, search.differs);
+          const before = this.#compiled.get(model);
+          const fast = this.#adopt(request, best.host, best.verdict, all(), signal, search.differs);
+          if (before !== undefined) {
+            // Its copy of the model was closed; it is opened again where the variant turns out to be wrong.
+            const timings = earlier.find(({ candidate }) => candidate === before.name)?.timings ?? [];
+            const kept = { candidate: before.name, timings: timings.filter(({ shape }) => before.shapes.has(shape)) };
+            this.#instead.set(fast, () => this.#proveAgain(request, kept, bases, signal));
+          }
           return;
         }
         decided.push(...contest.verdicts.filter((each) => each.undecided !== true || factor === 2));
@@ -467,6 +476,10 @@ export class ModelCompiler {
     });
     this.#events.emit({ identity: model.identity, kind: 'rolled_back', candidate: fast.name, reason, wasWrong });
     if (wasWrong) request.onWrong?.();
+    // Where that fails too, the reference answers.
+    void this.#instead
+      .get(fast)?.()
+      .catch(() => undefined);
   }
 }
 

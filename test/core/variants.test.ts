@@ -111,6 +111,20 @@ test('while it serves it is held to the workload, and dropped for an answer that
   expect(events.at(-1)).toMatchObject({ kind: 'rolled_back', wasWrong: true });
 });
 
+test('where it is dropped, what gave the same answers is opened again, and held against one of them', async () => {
+  const lying: Way = { answer: (question, n) => (n > 2000 ? question : coarse(question, 0.01)), ms: 1 };
+  const ways = { fast: { answer: right, ms: 5 }, 'int8 on fast': lying };
+  const { runs, run, idle, search, events, hosts } = simulateSearch(ways, { sampleRate: 1 });
+  await runs(1, 70);
+  await idle();
+  expect(search()?.chosen).toBe('int8 on fast');
+  for (let i = 0; i < 2000 && search()?.chosen === 'int8 on fast'; i++) await run(i);
+  await idle();
+  expect(events.map(({ kind }) => kind)).toEqual(['chosen', 'chosen', 'rolled_back', 'chosen']);
+  expect(await run(99)).toEqual({ answer: right(Float32Array.of(99, 0)), by: 'fast' });
+  expect(hosts.get('int8 on fast')?.retired).toBe(true);
+});
+
 test('a model that is closed while inputs are gathered, or variants tried, leaves nothing open', async () => {
   for (const calls of [10, 70]) {
     const { runs, run, idle, hosts, closed, events, compiler, model } = simulateSearch({
