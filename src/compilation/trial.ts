@@ -71,6 +71,8 @@ const MAX_ROUNDS = 60;
 /** Fewer that nobody disturbed say less than all. */
 const ENOUGH_ROUNDS = 5;
 const MAX_TIMING_MS = 3000;
+/** Before each of those runs. */
+const PAUSE_MS = 10;
 
 /** Never rejects but with the reason of the signal: what goes wrong is why the candidate is refused. */
 export async function tryCandidate(options: TrialOptions): Promise<Verdict> {
@@ -143,16 +145,19 @@ async function time(
     round >= MAX_ROUNDS || (round >= 3 && clock.now() - begunAt >= MAX_TIMING_MS);
   for (let round = 0; quiet.count < ROUNDS && !isOver(round); round++) {
     const golden = goldens[round % goldens.length] as Golden;
+    await pause(clock);
     const startedAt = clock.now();
     const expected = await reference(golden.inputs, signal);
-    const betweenAt = clock.now();
+    const tookMs = clock.now() - startedAt;
+    await pause(clock);
     const isDisturbed = watchCalls?.();
-    const limitMs = Math.max(MIN_RUN_MS, SLOWEST * (betweenAt - startedAt));
+    const begunRunAt = clock.now();
+    const limitMs = Math.max(MIN_RUN_MS, SLOWEST * tookMs);
     const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
     const endedAt = clock.now();
     const pair = [
-      { wallMs: betweenAt - startedAt, runMs: timeOf?.(expected) },
-      { wallMs: endedAt - betweenAt, runMs: timeOf?.(answer) },
+      { wallMs: tookMs, runMs: timeOf?.(expected) },
+      { wallMs: endedAt - begunRunAt, runMs: timeOf?.(answer) },
     ] as const;
     all.add(...pair);
     if (isDisturbed?.() !== true) quiet.add(...pair);
@@ -161,6 +166,11 @@ async function time(
   }
   timings.push({ shape: (goldens[0] as Golden).shape, ...(quiet.count >= ENOUGH_ROUNDS ? quiet : all).typical() });
   return undefined;
+}
+
+/** Until nothing of the run before is busy any more: onnxruntime's threads look for more work for a while, which takes a core. */
+function pause(clock: Clock): Promise<void> {
+  return new Promise((resolve) => void clock.after(PAUSE_MS, resolve, true));
 }
 
 async function slowestOf({ clock, signal }: TrialOptions, reference: RunModel, { inputs }: Golden): Promise<number> {
