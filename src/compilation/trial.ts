@@ -143,26 +143,30 @@ async function time(
   const begunAt = clock.now();
   const isOver = (round: number): boolean =>
     round >= MAX_ROUNDS || (round >= 3 && clock.now() - begunAt >= MAX_TIMING_MS);
+  let limitMs = MIN_RUN_MS;
   for (let round = 0; quiet.count < ROUNDS && !isOver(round); round++) {
     const golden = goldens[round % goldens.length] as Golden;
-    await pause(clock);
-    const startedAt = clock.now();
-    const expected = await reference(golden.inputs, signal);
-    const tookMs = clock.now() - startedAt;
+    const timeReference = async (): Promise<RunTime> => {
+      await pause(clock);
+      const startedAt = clock.now();
+      const expected = await reference(golden.inputs, signal);
+      const wallMs = clock.now() - startedAt;
+      limitMs = Math.max(MIN_RUN_MS, SLOWEST * wallMs);
+      return { wallMs, runMs: timeOf?.(expected) };
+    };
+    // Each is first in its turn: whoever runs after the other finds the machine as that left it.
+    let theirs = round % 2 === 0 ? await timeReference() : undefined;
     await pause(clock);
     const isDisturbed = watchCalls?.();
-    const begunRunAt = clock.now();
-    const limitMs = Math.max(MIN_RUN_MS, SLOWEST * tookMs);
+    const startedAt = clock.now();
     const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
-    const endedAt = clock.now();
-    const pair = [
-      { wallMs: tookMs, runMs: timeOf?.(expected) },
-      { wallMs: endedAt - begunRunAt, runMs: timeOf?.(answer) },
-    ] as const;
-    all.add(...pair);
-    if (isDisturbed?.() !== true) quiet.add(...pair);
+    const ours: RunTime = { wallMs: clock.now() - startedAt, runMs: timeOf?.(answer) };
+    const isQuiet = isDisturbed?.() !== true;
     const difference = await differs(golden, answer);
     if (difference !== undefined) return `Right at first, and wrong while it was timed: ${difference}`;
+    theirs ??= await timeReference();
+    all.add(theirs, ours);
+    if (isQuiet) quiet.add(theirs, ours);
   }
   timings.push({ shape: (goldens[0] as Golden).shape, ...(quiet.count >= ENOUGH_ROUNDS ? quiet : all).typical() });
   return undefined;

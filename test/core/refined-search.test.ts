@@ -208,6 +208,7 @@ test('what callers do meanwhile is no time of a way, nor of the reference', asyn
   const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   const tookMs = new WeakMap<object, number>();
   let runs = 0;
+  let asked = 0;
   const trial = tryCandidate({
     candidate: { name: 'fast', backend: 'webgpu' },
     // Somebody's call is under way in two of three runs, and takes the machine.
@@ -221,7 +222,7 @@ test('what callers do meanwhile is no time of a way, nor of the reference', asyn
     watchCalls: () => () => runs % 3 !== 0,
     // It waits for its turn behind somebody's call, every other time.
     async reference() {
-      await wait(runs % 2 === 0 ? 10 : 70);
+      await wait(++asked % 2 === 0 ? 10 : 70);
       const answer = [0];
       tookMs.set(answer, 9);
       return answer;
