@@ -1,19 +1,26 @@
 /** @module The search for faster ways, put together from its parts. Loaded with the first model that consents to it. */
 
 import { createRedactor } from './persistence/create-audit-log.ts';
-import { candidatesFor } from './compilation/candidates.ts';
+import { generateInputs } from './adapters/generate-inputs.ts';
+import type { TensorInfo } from './adapters/adapter.ts';
+import { candidatesFor, variantCandidates } from './compilation/candidates.ts';
 import type { Candidate } from './compilation/candidates.ts';
 import { CompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
 import { ModelCompiler } from './compilation/model-compiler.ts';
+import { mended, refinementsFor } from './compilation/refinements.ts';
+import type { VariantSearch } from './compilation/variants.ts';
 import type { VerdictMemory } from './compilation/verdict-memory.ts';
 import { verdictsIn } from './compilation/verdict-store.ts';
 import type { InferenceConfig } from './config.ts';
+import { timeInHost } from './host/host-client.ts';
 import type { HostedModel } from './host/hosted-model.ts';
 import type { LoadOptions } from './load.ts';
 import type { Backend, BackendInfo, Platform } from './platform.ts';
+import type { Portable } from './portable.ts';
 import type { AuditEvent } from './privacy/audit-logger.ts';
 import { GoldenStore } from './safety/golden-store.ts';
 import { SafetyOrchestrator } from './safety/safety-orchestrator.ts';
+import type { ValidationReport } from './safety/validation-report.ts';
 import { ValidatorRegistry } from './safety/validator-registry.ts';
 import { encoderValidator } from './safety/validators/encoder.ts';
 import { VERSION } from './version.ts';
@@ -24,15 +31,24 @@ export interface CompilingOptions {
   readonly audit: (event: AuditEvent) => void;
 }
 
-/**
- * Begins the search for a model that `load()` opened. `onWrong` is called where a faster way turned out to be wrong: what was
- * answered, and kept, before may be wrong as well.
- */
-export type BeginSearch = (
-  model: HostedModel,
-  frameworkOptions: LoadOptions['frameworkOptions'],
-  onWrong: () => void,
-) => void;
+/** What else there is to know of a model whose search begins. */
+export interface SearchOptions {
+  readonly frameworkOptions: LoadOptions['frameworkOptions'];
+  /** Whether its variants may answer in its place. */
+  readonly useVariants: boolean;
+  /** Called where a faster way turned out to be wrong: what was answered, and kept, before may be wrong as well. */
+  readonly onWrong: () => void;
+}
+
+/** Begins the search for a model that `load()` opened. */
+export type BeginSearch = (model: HostedModel, options: SearchOptions) => void;
+
+/** Made-up inputs of a model that says all of its sizes: each is asked, and they must not all be answered alike. */
+const GENERATED = 3;
+/** Bytes of the inputs and answers that variants of one model are held against. */
+const MAX_VARIANT_GOLDEN_BYTES = 268_435_456;
+/** Twice as many different inputs as it takes at least, all of one shape. */
+const MAX_VARIANT_GOLDENS = 256;
 
 /** What begins the search for a model that `load()` opened. It never fails anybody: what comes of it is in `backendReport`. */
 export async function createCompiling({ platform, config, audit }: CompilingOptions): Promise<BeginSearch> {
@@ -40,19 +56,22 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
   const { memory } = platform;
   // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
   const validator = encoderValidator({ tolerance });
-  const validators = new ValidatorRegistry();
-  validators.register('encoder', validator);
-  const goldens = new GoldenStore({ redactor: await createRedactor(config) });
+  const redactor = await createRedactor(config);
+  const goldens = new GoldenStore({ redactor });
+  // Ways with the same answers drift by how far these are off.
+  const exact = new ValidatorRegistry();
+  exact.register('encoder', validator);
   const { sampleRate } = config.safety;
   const compiler = new ModelCompiler({
     clock: platform.clock,
     goldens,
-    orchestrator: new SafetyOrchestrator({ clock: platform.clock, goldens, validators, sampleRate, audit }),
+    orchestrator: new SafetyOrchestrator({ clock: platform.clock, goldens, validators: exact, sampleRate, audit }),
     differs({ output }, answer) {
       const report = validator.validate([{ expected: output, actual: answer }]);
       return report.verdict === 'failed' ? report.message : undefined;
     },
     warmupRequests,
+    timeOf: timeInHost,
     memoryBudgetMb,
     memory: keptVerdicts(platform, config),
     monitor: new CompileSafetyMonitor({ availableMemoryMb: memory && (() => memory().availableBytes / 1e6) }),
@@ -60,14 +79,37 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
   compiler.onEvent(({ identity, kind, ...details }) =>
     audit({ operation: 'compilation', modelId: identity, optimizationName: 'compilation', result: kind, details }),
   );
-  return (model, frameworkOptions, onWrong) => {
+  const validators = new ValidatorRegistry();
+  const variantsOf = ({ twins, onAnswered }: HostedModel): VariantSearch | undefined => {
+    if (twins === undefined) return undefined;
+    const { variants, workload } = twins;
+    // The validators that come with the package answer at once.
+    const validate = (pairs: Parameters<VariantSearch['proves']>[0]): ValidationReport =>
+      validators.validate(workload, pairs) as ValidationReport;
+    return {
+      candidates: (bases) => variantCandidates(variants, bases),
+      goldens: new GoldenStore({
+        redactor,
+        maxPerShape: MAX_VARIANT_GOLDENS,
+        maxShapes: MAX_VARIANT_GOLDENS,
+        maxBytes: MAX_VARIANT_GOLDEN_BYTES,
+      }),
+      differs({ output }, answer) {
+        const report = validate([{ expected: output, actual: answer }]);
+        return report.verdict === 'failed' ? report.message : undefined;
+      },
+      proves: validate,
+      needed: (output) =>
+        Math.max(...validate([{ expected: output, actual: output }]).metrics.map(({ samplesNeeded }) => samplesNeeded)),
+      onAnswered,
+    };
+  };
+  return (model, { frameworkOptions, useVariants, onWrong }) => {
+    const { framework, inputs } = model;
+    const reference = model.backend as Backend;
+    const facts = { framework, reference, inputs, frameworkOptions };
     const among = (backends: readonly BackendInfo[]): readonly Candidate[] =>
-      candidatesFor({
-        framework: model.framework,
-        backends,
-        reference: model.backend as Backend,
-        frameworkOptions,
-      });
+      candidatesFor({ framework, backends, reference, frameworkOptions });
     void compiler.compileAsync({
       model,
       modelBytes: model.modelBytes,
@@ -75,10 +117,29 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
       possible: () => among(BACKENDS.map((backend) => ({ backend, available: true }))),
       // The identity of its answers names the framework, its version and the options.
       place: JSON.stringify([VERSION, platform.describe(), model.answerIdentity, tolerance]),
+      reference: { name: reference, backend: reference },
+      refinements: refinementsFor(facts),
+      mended: (way) => mended(facts, way),
+      generated: generatedCalls(inputs),
+      watchCalls: () => model.watchCalls(),
+      variants: useVariants ? variantsOf(model) : undefined,
       open: (candidate, signal) => model.openWay(candidate, signal),
       onWrong,
     });
   };
+}
+
+/**
+ * Inputs of a model that says how large they are, all but how many rows: one is taken. Where it leaves more open, only its calls say what
+ * is worth being fast.
+ */
+function generatedCalls(inputs: readonly TensorInfo[]): readonly (readonly Portable[])[] {
+  const isOpen = ({ dims }: TensorInfo): boolean =>
+    dims === undefined || dims.slice(1).some((dim) => typeof dim === 'string' || dim < 0);
+  if (inputs.length === 0 || inputs.some(isOpen)) return [];
+  return Array.from({ length: GENERATED }, (_, seed) => generateInputs(inputs, seed, 1)).flatMap((each) =>
+    each === undefined ? [] : [[each as Portable]],
+  );
 }
 
 /** All that there are. */

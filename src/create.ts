@@ -200,17 +200,22 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
       // A chunk of its own for bundlers: who only wraps models does not pay for opening them.
       const [{ loadModel, hostedAdapter }] = await Promise.all([import('./load.ts'), ready()]);
       const hosted = await loadModel(platform, source, loadOptions);
-      const proxy = wrapper.wrap(hosted, {
-        adapter: hostedAdapter,
-        identity: hosted.answerIdentity,
-        config: consentTo(modelConfig, loadOptions.backend),
-      });
-      if (optimizer.explain(proxy.modelId)?.steps.compilation.on === true && loadsReference(loadOptions.backend))
-        platform.waitUntil(
-          search(hosted, loadOptions.frameworkOptions, () =>
-            platform.waitUntil((async () => cache.invalidateModel(proxy.modelId))()),
-          ),
-        );
+      const hasVariants = (loadOptions.variants ?? []).length > 0;
+      const proxy = wrapper.wrap(
+        hosted,
+        {
+          adapter: hostedAdapter,
+          identity: hosted.answerIdentity,
+          config: consentTo(modelConfig, loadOptions),
+        },
+        { hasVariants, onIdentity: hosted.onIdentity },
+      );
+      const { compilation, lossy } = optimizer.explain(proxy.modelId)?.steps ?? {};
+      if (compilation?.on === true && loadsReference(loadOptions.backend)) {
+        const onWrong = (): void => platform.waitUntil((async () => cache.invalidateModel(proxy.modelId))());
+        const { frameworkOptions } = loadOptions;
+        platform.waitUntil(search(hosted, { frameworkOptions, useVariants: lossy?.on === true, onWrong }));
+      }
       return proxy;
     },
     getBatchStats: (modelId) => batched?.getStats(modelId),
@@ -227,10 +232,18 @@ export function createEpochly(platform: Platform, options: EpochlyOptions = {}):
   };
 }
 
-/** Who asks for 'auto' wants the fastest way that gives the same answers: level 3 for that model. */
-function consentTo(config: InferenceConfig, backend: LoadOptions['backend']): InferenceConfig {
-  if (backend !== 'auto' || config.maxLevel >= 3) return config;
-  return InferenceConfig.resolve({ options: { maxLevel: 3 }, file: { ...config } });
+/**
+ * Who asks for 'auto' wants the fastest way that gives the same answers: level 3 for that model; who offers variants, also answers that
+ * their workload bears: level 4. What is said of one model outranks what is said of all; a level given with it stands.
+ */
+function consentTo(
+  config: InferenceConfig,
+  { backend, variants = [], config: given }: LoadOptions & Pick<WrapOptions, 'config'>,
+): InferenceConfig {
+  const consent = variants.length > 0 ? 4 : backend === 'auto' ? 3 : 0;
+  const isGiven = !(given instanceof InferenceConfig) && given?.maxLevel !== undefined;
+  if (config.maxLevel >= consent || isGiven) return config;
+  return InferenceConfig.resolve({ options: { maxLevel: consent }, file: { ...config } });
 }
 
 /** A backend that is named is the caller's choice. */

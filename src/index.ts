@@ -68,8 +68,10 @@ export type {
   CompileEvent,
   CompileRequest,
   ModelCompilerOptions,
-} from './compilation/model-compiler.ts';
+} from './compilation/compile-request.ts';
+export type { Refinement } from './compilation/refinements.ts';
 export type { ShapeTiming, Verdict } from './compilation/trial.ts';
+export type { VariantSearch } from './compilation/variants.ts';
 export type { KeptTrial, KeptVerdict, VerdictMemory } from './compilation/verdict-memory.ts';
 export { InferenceConfig } from './config.ts';
 export type {
@@ -106,11 +108,11 @@ export {
 export type { ErrorCode } from './errors.ts';
 export type { BackendAttempt } from './model-errors.ts';
 export type { EventSource } from './events.ts';
-export type { BackendReport, HostedModel, RunOptions, SearchReport } from './host/hosted-model.ts';
+export type { AnsweredCall, BackendReport, HostedModel, RunOptions, SearchReport } from './host/hosted-model.ts';
 export type { LoadProgress } from './host/model-files.ts';
 export { KeyError } from './key-error.ts';
 export type { KeyErrorReason } from './key-error.ts';
-export type { LoadOptions, ModelSource, TransformersSource } from './load.ts';
+export type { LoadOptions, ModelSource, ModelVariant, TransformersSource } from './load.ts';
 export { InferenceProfiler } from './metrics/profiler.ts';
 export type { InferenceProfilerOptions, ModelProfileSummary, ProfiledCall } from './metrics/profiler.ts';
 export { InferenceOptimizer } from './optimizer.ts';

@@ -9,14 +9,17 @@ import { HostClient } from './host/host-client.ts';
 import { HostedModel } from './host/hosted-model.ts';
 import type { HostedWay, OpenedHost } from './host/hosted-model.ts';
 import { checkOptions } from './host/load-options.ts';
-import type { LoadOptions } from './host/load-options.ts';
+import type { LoadOptions, ModelVariant } from './host/load-options.ts';
 import type { LoadProgress, ModelFiles } from './host/model-files.ts';
 import { isTransformersSource, takeSource } from './host/model-sources.ts';
 import type { ModelSource } from './host/model-sources.ts';
 import type { Backend, Platform } from './platform.ts';
+import { WORKLOAD_TYPES } from './safety/workload.ts';
+import type { WorkloadType } from './safety/workload.ts';
+import { TASK_TYPES } from './transformers-traits.ts';
 
 export { hostedAdapter } from './adapters/hosted.ts';
-export type { LoadOptions } from './host/load-options.ts';
+export type { LoadOptions, ModelVariant } from './host/load-options.ts';
 export type { ModelSource, TransformersSource } from './host/model-sources.ts';
 
 const FRAMEWORKS: Readonly<Record<ModelFiles['format'], HostFramework>> = {
@@ -37,6 +40,8 @@ export async function loadModel(
 ): Promise<HostedModel> {
   checkOptions(options);
   const source = takeSource(given);
+  const variants = (options.variants ?? []).map((each) => ({ ...each, source: takeSource(each.source) }));
+  const workload = workloadFor(options, source);
   const { signal, frameworkOptions } = options;
   signal?.throwIfAborted();
   const progress = new Emitter<LoadProgress>();
@@ -60,7 +65,7 @@ export async function loadModel(
     named: options.backend !== undefined && options.backend !== 'auto',
     options: { ...options, onProgress },
   };
-  const variant = JSON.stringify([opening.task, frameworkOptions], (_key, value: unknown) =>
+  const optionsText = JSON.stringify([opening.task, frameworkOptions], (_key, value: unknown) =>
     typeof value === 'bigint' ? `${value}n` : value,
   );
   const first = await openOnFirst(opening, files);
@@ -79,20 +84,51 @@ export async function loadModel(
       again,
     );
   };
+  /** What each variant was when it was read for the first time: reports and answers are kept for just that. */
+  const weightsOf = new Map<ModelVariant, string>();
+  const readVariant = async (variant: ModelVariant, until: AbortSignal): Promise<ModelFiles> => {
+    const own = { ...frameworkOptions, ...variant.frameworkOptions };
+    const found = await platform.readModel(variant.source, { signal: until, frameworkOptions: own });
+    const known = weightsOf.get(variant) ?? variant.expectedHash?.toLowerCase() ?? found.identity;
+    if (found.identity !== known) throw new IdentityMismatchError(known, found.identity);
+    if (FRAMEWORKS[found.format] !== framework)
+      throw new ConfigError(
+        'variants',
+        `${found.source} is a model of ${FRAMEWORKS[found.format]}, and no twin of one of ${framework}.`,
+      );
+    weightsOf.set(variant, known);
+    return found;
+  };
   const openWay = async (way: HostedWay, until: AbortSignal): Promise<OpenedHost> => {
-    const again = await read({ signal: until });
-    if (again.identity !== identity) throw new IdentityMismatchError(identity, again.identity);
+    const { variant } = way;
+    const again = variant === undefined ? await read({ signal: until }) : await readVariant(variant, until);
+    if (variant === undefined && again.identity !== identity) throw new IdentityMismatchError(identity, again.identity);
     const wayOptions: LoadOptions = {
       ...options,
       // What may crash, or hang, must be possible to kill. What the reference runs on is trusted as far as that.
       host: platform.name === 'node' && way.backend !== first.info.backend ? 'process' : 'auto',
       signal: until,
       onProgress: undefined,
-      frameworkOptions: { ...frameworkOptions, ...way.frameworkOptions },
+      frameworkOptions: { ...frameworkOptions, ...variant?.frameworkOptions, ...way.frameworkOptions },
     };
-    return openOnFirst({ ...opening, candidates: [way.backend], options: wayOptions }, again);
+    const { providerOptions } = way;
+    const opened = await openOnFirst(
+      { ...opening, candidates: [way.backend], providerOptions, options: wayOptions },
+      again,
+    );
+    return variant === undefined ? opened : { ...opened, weights: again.identity };
   };
-  return new HostedModel({ framework, identity, variant, clock: platform.clock, first, reopen, modelBytes, openWay });
+  return new HostedModel({
+    framework,
+    identity,
+    variant: optionsText,
+    clock: platform.clock,
+    first,
+    reopen,
+    modelBytes,
+    openWay,
+    twins: workload && { variants, workload },
+  });
 }
 
 interface Opening {
@@ -101,6 +137,8 @@ interface Opening {
   readonly task: string | undefined;
   readonly candidates: readonly Backend[];
   readonly named: boolean;
+  /** What the backend itself is told. */
+  readonly providerOptions?: HostedWay['providerOptions'];
   readonly options: LoadOptions;
 }
 
@@ -151,7 +189,8 @@ async function openOn(
   try {
     // The files are handed over with the last attempt and copied for those before it.
     const transfer = isLast ? files.files.map(({ bytes }) => bytes.buffer) : [];
-    const info = await client.request('open', { files, backend, task, frameworkOptions }, { signal, transfer });
+    const request = { files, backend, task, frameworkOptions, providerOptions: opening.providerOptions };
+    const info = await client.request('open', request, { signal, transfer });
     const notes = [...warnings];
     if (named && backend !== referenceOf(platform, framework)[0]) {
       notes.push(`${backend} was named by the caller: its answers were not compared with the reference's.`);
@@ -187,6 +226,26 @@ async function openChannel(
     const channel = await open('inline');
     return { channel, warnings: [`No worker opened, so the model runs in this thread: ${(error as Error).message}`] };
   }
+}
+
+/**
+ * By which validator variants are compared; undefined where there are none.
+ * @throws ConfigError where nothing says it for sure: the wrong validator would let pass what is wrong
+ */
+function workloadFor({ variants = [], workload }: LoadOptions, source: ModelSource): WorkloadType | undefined {
+  if (workload !== undefined && !WORKLOAD_TYPES.includes(workload))
+    throw new ConfigError(
+      'workload',
+      `There is no workload ${JSON.stringify(workload)}. There are ${WORKLOAD_TYPES.join(', ')}.`,
+    );
+  if (variants.length === 0) return undefined;
+  const isKnown = isTransformersSource(source) && Object.hasOwn(TASK_TYPES, source.task);
+  const found = workload ?? (isKnown ? TASK_TYPES[source.task] : undefined);
+  if (found !== undefined) return found;
+  throw new ConfigError(
+    'workload',
+    `What the model is for decides by which validator a variant is compared: give the workload, one of ${WORKLOAD_TYPES.join(', ')}.`,
+  );
 }
 
 /** Slow and right: what every other backend is measured against. */

@@ -3,10 +3,19 @@
 import type { AdapterDetection, EntryPoint, InferenceAdapter, LazyAdapter } from './adapters/adapter.ts';
 import type { AnswerSource, CallOptions, InferenceCall, ModelCall, StepBypass } from './call.ts';
 import type { InferenceConfig } from './config.ts';
+import type { EventSource } from './events.ts';
 import { composeBypass, composePipeline, guardCall } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { ProxyBehaviour } from './proxy.ts';
 import type { CallEvent, ModelWrapperParts } from './wrap.ts';
+
+/** What is known of a model that `load()` opened. */
+export interface HostedFacts {
+  /** Whether its caller offered variants of it. */
+  readonly hasVariants?: boolean | undefined;
+  /** Fires with the identity that its answers have from now on. */
+  readonly onIdentity?: EventSource<string> | undefined;
+}
 
 /** Numbers are unique in the process, also across several epochlys: their caches and metrics may be shared. */
 let lastModelId = 0;
@@ -20,7 +29,7 @@ export class ModelRecord implements ProxyBehaviour {
   #adapter: InferenceAdapter | undefined;
   #loading: Promise<void> | undefined;
   readonly #model: object;
-  readonly #identity: string | undefined;
+  #identity: string | undefined;
   /** Whose calls those are that name nobody; undefined where tenants are not kept apart. */
   readonly #tenant: string | undefined;
   #pipeline: Pipeline;
@@ -35,7 +44,7 @@ export class ModelRecord implements ProxyBehaviour {
     adapter: InferenceAdapter | LazyAdapter,
     model: object,
     entryPoints: readonly EntryPoint[],
-    options: { readonly identity?: string | undefined; readonly config: InferenceConfig },
+    options: { readonly identity?: string | undefined; readonly config: InferenceConfig } & HostedFacts,
   ) {
     this.#parts = parts;
     this.#detection = adapter;
@@ -45,12 +54,18 @@ export class ModelRecord implements ProxyBehaviour {
     this.#identity = staysInMemory ? undefined : options.identity;
     this.#tenant = options.config.privacy.cacheTenantIsolation ? parts.tenant : undefined;
     if (this.#identity !== undefined) parts.cache.identify(this.modelId, this.#identity);
+    options.onIdentity?.((identity) => {
+      if (staysInMemory) return parts.cache.answersOtherwise(this.modelId);
+      this.#identity = identity;
+      parts.cache.identify(this.modelId, identity);
+    });
     this.entryPoints = entryPoints;
     const decision = parts.optimizer.decide({
       modelId: this.modelId,
       framework: adapter.name,
       identity: options.identity,
       config: options.config,
+      hasVariants: options.hasVariants,
     });
     this.#pipeline = composePipeline([]);
     const { cache, batching } = decision.steps;

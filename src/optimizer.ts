@@ -35,10 +35,11 @@ export interface ModelFacts {
   readonly framework: string;
   readonly identity: string | undefined;
   readonly config: InferenceConfig;
+  /** Whether `load()` was offered variants of it. Default false. */
+  readonly hasVariants?: boolean | undefined;
 }
 
 const LEVELS: Readonly<Record<Enhancement, EnhancementLevel>> = { cache: 1, batching: 2, compilation: 3, lossy: 4 };
-const NOT_YET: EnhancementDecision = { on: false, reason: 'not available in this version' };
 
 /** Decides what each model gets of what epochly can do, and explains why. */
 export class InferenceOptimizer {
@@ -51,7 +52,7 @@ export class InferenceOptimizer {
   }
 
   /** Decides what a model gets. */
-  decide({ modelId, framework, config }: ModelFacts): OptimizationDecision {
+  decide({ modelId, framework, config, hasVariants = false }: ModelFacts): OptimizationDecision {
     const never = whyNothing(framework, config);
     const allowed = (step: Enhancement): EnhancementDecision | undefined => {
       if (never !== undefined) return { on: false, reason: never };
@@ -72,11 +73,12 @@ export class InferenceOptimizer {
         : 'batching.enabled is false',
     };
     const compilation = allowed('compilation') ?? decideCompilation(framework, config);
+    const lossy = allowed('lossy') ?? decideLossy(compilation, hasVariants);
     const decision: OptimizationDecision = {
       modelId,
       framework,
-      level: compilation.on ? 3 : batching.on ? 2 : cache.on ? 1 : 0,
-      steps: { cache, batching, compilation, lossy: allowed('lossy') ?? NOT_YET },
+      level: lossy.on ? 4 : compilation.on ? 3 : batching.on ? 2 : cache.on ? 1 : 0,
+      steps: { cache, batching, compilation, lossy },
     };
     this.#decisions.set(modelId, decision);
     this.#emitter.emit(decision);
@@ -98,6 +100,12 @@ function decideCompilation(framework: string, { compilation }: InferenceConfig):
   if (!compilation.enabled) return { on: false, reason: 'compilation.enabled is false' };
   if (framework !== 'hosted') return { on: false, reason: 'only what load() opened can be opened another way' };
   return { on: true, reason: 'where another way gives the same answers, and was measured to be faster' };
+}
+
+function decideLossy(compilation: EnhancementDecision, hasVariants: boolean): EnhancementDecision {
+  if (!compilation.on) return compilation;
+  if (!hasVariants) return { on: false, reason: 'no variants of the model were given to load()' };
+  return { on: true, reason: "where a variant passed the workload's validator, and was measured to be faster" };
 }
 
 function whyNothing(framework: string, config: InferenceConfig): string | undefined {

@@ -32,6 +32,8 @@ export interface BackendInfo {
   readonly available: boolean;
   /** The device, as its driver names it. */
   readonly device?: string;
+  /** WebAssembly: the most threads that a run may be shared among. */
+  readonly threads?: number;
   /** A GPU interface emulated on the CPU: slow, used only when it is named. */
   readonly isFallbackAdapter?: boolean;
   /** Why it is not available, and what would make it so. */

@@ -23,6 +23,26 @@ const RANDOM_MODELS: ReadonlySet<unknown> = new Set([
 /** Tasks whose input may be the address of a picture or a sound. */
 const MEDIA = /image|audio|speech|video|depth|object|document|background|mask-generation/;
 
+/** What the models of a task are for, where that is sure. */
+export const TASK_TYPES: Readonly<Record<string, 'classifier' | 'embedding' | 'encoder' | 'generation' | 'llm'>> = {
+  'feature-extraction': 'embedding',
+  'image-feature-extraction': 'embedding',
+  'text-classification': 'classifier',
+  'token-classification': 'classifier',
+  'image-classification': 'classifier',
+  'audio-classification': 'classifier',
+  'zero-shot-classification': 'classifier',
+  'zero-shot-image-classification': 'classifier',
+  'zero-shot-audio-classification': 'classifier',
+  'text-generation': 'llm',
+  'text2text-generation': 'generation',
+  summarization: 'generation',
+  translation: 'generation',
+  'image-to-text': 'generation',
+  'automatic-speech-recognition': 'generation',
+  'fill-mask': 'encoder',
+};
+
 /** Whether what a model answers for a task is drawn at random whatever a call asks for. `task` is undefined of a bare model. */
 export function drawsAlways(task: unknown, model: unknown): boolean {
   return RANDOM_TASKS.has(task) || RANDOM_MODELS.has(read(read(model, 'config'), 'model_type'));

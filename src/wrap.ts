@@ -13,6 +13,7 @@ import type { Emitter } from './events.ts';
 import type { InferenceProfiler } from './metrics/profiler.ts';
 import type { InferenceOptimizer } from './optimizer.ts';
 import { ModelRecord } from './model-record.ts';
+import type { HostedFacts } from './model-record.ts';
 import type { Platform } from './platform.ts';
 import { read } from './shapes.ts';
 import { createProxy, unwrap } from './proxy.ts';
@@ -89,7 +90,7 @@ export class ModelWrapper {
    * @throws UnsupportedModelError where no adapter recognises the model, ConfigError where an option is wrong, or is not the
    * one that the model was wrapped with.
    */
-  wrap<Model extends object>(model: Model, options: WrapOptions = {}): InferenceProxy<Model> {
+  wrap<Model extends object>(model: Model, options: WrapOptions = {}, hosted: HostedFacts = {}): InferenceProxy<Model> {
     const { adapters } = this.#parts;
     const config = this.configOf(options.config);
     const inner = unwrap(model);
@@ -104,7 +105,10 @@ export class ModelWrapper {
     if (adapter === undefined || !isObject(model)) throw unsupported(model, adapters.supported());
     const { identity } = options;
     const proxy = adapter.wrapForward(model, (wrapped, entryPoints) =>
-      createProxy(wrapped, new ModelRecord(this.#parts, adapter, wrapped, entryPoints, { identity, config })),
+      createProxy(
+        wrapped,
+        new ModelRecord(this.#parts, adapter, wrapped, entryPoints, { identity, config, ...hosted }),
+      ),
     ) as InferenceProxy<Model>;
     this.#wrapped.set(model, { proxy, options: { ...options, adapter, config } });
     this.#forgotten.register(model, proxy.modelId);

@@ -93,7 +93,9 @@ function wasm(): BackendInfo {
     const reason = `WebAssembly may not be compiled here: add 'wasm-unsafe-eval' to the script-src of the content security policy. (${textOf(error)})`;
     return { backend: 'wasm', available: false, reason };
   }
-  return { backend: 'wasm', available: true };
+  // Threads need memory that is shared, which browsers give only to pages that are cross-origin isolated.
+  const threads = globalThis.crossOriginIsolated ? globalThis.navigator.hardwareConcurrency || 1 : 1;
+  return { backend: 'wasm', available: true, threads };
 }
 
 function textOf(error: unknown): string {

@@ -8,29 +8,11 @@ import { valuesMatch } from './compare.ts';
 import { isOnDevice } from '../device-tensor.ts';
 import { generationRefusal } from './generation.ts';
 import { read, someValue, valuesOf } from '../shapes.ts';
-import { drawsAlways, readsMedia, samplesByDefault } from '../transformers-traits.ts';
+import { drawsAlways, readsMedia, samplesByDefault, TASK_TYPES } from '../transformers-traits.ts';
 import { isPipeline, transformersDetection } from './transformers-detection.ts';
 import type { TransformersModel } from './transformers-detection.ts';
 import { fromPortable, toPortable } from './transformers-values.ts';
 
-const TASK_TYPES: Readonly<Record<string, ModelType>> = {
-  'feature-extraction': 'embedding',
-  'image-feature-extraction': 'embedding',
-  'text-classification': 'classifier',
-  'token-classification': 'classifier',
-  'image-classification': 'classifier',
-  'audio-classification': 'classifier',
-  'zero-shot-classification': 'classifier',
-  'zero-shot-image-classification': 'classifier',
-  'zero-shot-audio-classification': 'classifier',
-  'text-generation': 'llm',
-  'text2text-generation': 'generation',
-  summarization: 'generation',
-  translation: 'generation',
-  'image-to-text': 'generation',
-  'automatic-speech-recognition': 'generation',
-  'fill-mask': 'encoder',
-};
 /** By the names of classes; the names that a minifier gives are none of these. */
 const CLASS_TYPES: readonly (readonly [RegExp, ModelType])[] = [
   [/ForCausalLM$|LMHeadModel$/, 'llm'],

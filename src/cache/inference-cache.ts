@@ -96,7 +96,7 @@ export class InferenceCache {
   readonly #stamps = new Map<string, number>();
   #tenantStamps = 0;
   /** By number, of the models that have one. */
-  readonly #identities = new Map<number, string>();
+  readonly #identities = new Map<number, Set<string>>();
   readonly #refused = new Map<CacheRefusalReason, number>();
   #lower: MaybePromise<LowerTiers | undefined>;
   #hits = 0;
@@ -135,16 +135,19 @@ export class InferenceCache {
   }
 
   /**
-   * Forgets all answers of a model, also those that are being computed now: what was kept by its identity, for whichever
-   * model, and what by its number. Resolves once persistent tiers have forgotten them too.
+   * Forgets all answers of a model, also those that are being computed now: what was kept by its identity, or by each that it had, for
+   * whichever model, and what by its number. Resolves once persistent tiers have forgotten them too.
    */
   invalidateModel(modelId: number): MaybePromise<void> {
     this.#invalidations++;
     this.#drop(scopeOf(modelId, undefined));
-    const identity = this.#identities.get(modelId);
-    if (identity === undefined) return;
-    this.dropIdentity(identity);
-    return this.#below((lower) => lower.invalidateModel(identity));
+    const identities = [...(this.#identities.get(modelId) ?? [])];
+    if (identities.length === 0) return;
+    for (const identity of identities) this.dropIdentity(identity);
+    return this.#below((lower) => {
+      const forgotten = identities.map((identity) => lower.invalidateModel(identity));
+      if (forgotten.some((each) => each instanceof Promise)) return Promise.all(forgotten).then(() => undefined);
+    });
   }
 
   /** Forgets all answers given to a tenant, also those that are being computed now, and its keys in persistent tiers. */
@@ -212,9 +215,22 @@ export class InferenceCache {
     return this.#lower;
   }
 
-  /** @internal A model is there, whose answers are kept by its identity. */
+  /**
+   * @internal A model's answers are kept by this identity from now on. Where it had another one, what it is computing now is kept by
+   * neither: nobody can say any more whose it is.
+   */
   identify(modelId: number, identity: string): void {
-    this.#identities.set(modelId, identity);
+    const known = this.#identities.get(modelId);
+    if (known === undefined) this.#identities.set(modelId, new Set([identity]));
+    else {
+      known.add(identity);
+      this.answersOtherwise(modelId);
+    }
+  }
+
+  /** @internal A model answers in another way from now on: what is kept by its number alone, or being computed, is not to be given. */
+  answersOtherwise(modelId: number): void {
+    this.#drop(scopeOf(modelId, undefined));
   }
 
   /** @internal A model's weights changed: what it is computing now is not kept, and its identity is another's from now on. */

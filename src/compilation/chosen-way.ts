@@ -3,7 +3,7 @@
 import type { FastPath } from '../host/fast-path.ts';
 import type { OpenedHost } from '../host/hosted-model.ts';
 import type { GateChange } from '../safety/gate-report.ts';
-import type { CompilableModel, ModelCompilerOptions } from './model-compiler.ts';
+import type { CompilableModel, ModelCompilerOptions } from './compile-request.ts';
 import type { Verdict } from './trial.ts';
 
 export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs' | 'orchestrator'> {

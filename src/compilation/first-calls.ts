@@ -2,7 +2,7 @@
 
 import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
-import type { CompilableModel } from './model-compiler.ts';
+import type { CompilableModel } from './compile-request.ts';
 
 interface Waiting {
   readonly calls: number;

@@ -54,6 +54,11 @@ export function chosenIn({ candidate, tried }: KeptVerdict): KeptTrial | undefin
   return tried.find((each) => each.candidate === candidate && each.passed);
 }
 
+/** Behind everything: a verdict that is not kept costs a search. */
+export function remember(task: () => MaybePromise<void>): void {
+  void (async () => task())().catch(() => undefined);
+}
+
 /** As much of it as is kept. */
 export function bounded({ candidate, device, tried, searchedAt, isTrusted }: KeptVerdict): KeptVerdict {
   const isChosen = (each: KeptTrial): boolean => each.candidate === candidate;

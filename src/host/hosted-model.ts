@@ -3,6 +3,7 @@
 import type { TensorInfo } from '../adapters/adapter.ts';
 import type { CallOptions } from '../call.ts';
 import type { Verdict } from '../compilation/trial.ts';
+import type { WorkloadType } from '../safety/workload.ts';
 import { ClosedError, InputError } from '../errors.ts';
 import { LeakWatch } from '../leak-watch.ts';
 import type { BackendAttempt, HostError } from '../model-errors.ts';
@@ -13,6 +14,7 @@ import { isPortable, messagePortable, reviveTensors } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { HostFramework, HostKind } from './channel.ts';
 import type { FastPath } from './fast-path.ts';
+import type { ModelVariant } from './load-options.ts';
 import { copyTime, timeInHost } from './host-client.ts';
 import type { HostClient } from './host-client.ts';
 import type { GateDiagnostics } from '../safety/gate-report.ts';
@@ -46,8 +48,8 @@ export interface BackendReport {
 
 /** How far the search for a faster way than the reference came. */
 export interface SearchReport {
-  /** 'waiting' for the first calls; 'searching'; 'done'; 'off', and why. */
-  readonly state: 'waiting' | 'searching' | 'done' | 'off';
+  /** 'waiting' for the first calls; 'searching'; 'gathering' inputs for the variants; 'done'; 'off', and why. */
+  readonly state: 'waiting' | 'searching' | 'gathering' | 'done' | 'off';
   readonly reason?: string | undefined;
   /** Each way that was tried, and what came of it. */
   readonly verdicts: readonly Verdict[];
@@ -55,6 +57,10 @@ export interface SearchReport {
   readonly chosen: string | undefined;
   /** How far that way is trusted, and what that rests on; undefined where none was found. */
   readonly gate?: GateDiagnostics | undefined;
+  /** Inputs and answers of the reference that the ways are held against: somebody's, and made up. */
+  readonly goldens?: { readonly captured: number; readonly generated: number } | undefined;
+  /** While it is 'gathering': how many more different inputs it takes before the variants can be judged. */
+  readonly missing?: number | undefined;
 }
 
 /** A host with the model open in it. */
@@ -62,6 +68,16 @@ export interface OpenedHost {
   readonly client: HostClient;
   readonly info: RuntimeModelInfo;
   readonly report: BackendReport;
+  /** Of a variant: the SHA-256 (hexadecimal) of its files. Its answers are not the model's own. */
+  readonly weights?: string | undefined;
+}
+
+/** A call that was answered. */
+export interface AnsweredCall {
+  /** As they were when it was made. */
+  readonly args: readonly Portable[];
+  /** The reference's answer; undefined where a faster way gave it. */
+  readonly answer: Portable | undefined;
 }
 
 export interface HostedModelParts {
@@ -77,6 +93,8 @@ export interface HostedModelParts {
   readonly modelBytes: number;
   /** Opens it another way, in a place of its own. */
   readonly openWay: (way: HostedWay, signal: AbortSignal) => Promise<OpenedHost>;
+  /** Its variants, and what they are held to. */
+  readonly twins?: { readonly variants: readonly ModelVariant[]; readonly workload: WorkloadType } | undefined;
 }
 
 /** Another way of running a model than the one it was opened for. */
@@ -84,6 +102,10 @@ export interface HostedWay {
   readonly backend: Backend;
   /** What differs of the framework's options. */
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
+  /** What the backend itself is told, such as onnxruntime's `preferredLayout` of WebGPU. */
+  readonly providerOptions?: Readonly<Record<string, Portable>> | undefined;
+  /** The twin that is opened in its place. */
+  readonly variant?: ModelVariant | undefined;
 }
 
 /** By this name a hosted model is known across copies of the package. */
@@ -98,6 +120,14 @@ export class HostedModel implements AsyncDisposable {
   readonly modelBytes: number;
   /** Fires when another host has taken the place of one that failed, or whose memory grew run by run; the event is why. */
   readonly onHostReplaced: Emitter<HostError>['event'];
+  /** @internal Its variants, and what they are held to. */
+  readonly twins: HostedModelParts['twins'];
+  /** @internal Fires with each answer, before its caller has it. */
+  readonly onAnswered: Emitter<AnsweredCall>['event'];
+  /** @internal Fires where its answers are another's from now on: `answerIdentity` changed. */
+  readonly onIdentity: Emitter<string>['event'];
+  readonly #answers = new Emitter<AnsweredCall>();
+  readonly #identities = new Emitter<string>();
   readonly #closing = new Emitter<void>();
   readonly #variant: string;
   readonly #clock: Clock;
@@ -108,18 +138,23 @@ export class HostedModel implements AsyncDisposable {
   readonly #hangs: HangWatch;
   readonly #fastLeaks: LeakWatch;
   #running = 0;
+  /** Calls so far. */
+  #begun = 0;
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
   #fast: FastPath | undefined;
   #search: SearchReport | undefined;
   #observe: ((args: readonly Portable[], answer: Portable) => void) | undefined;
 
-  constructor({ framework, identity, variant, clock, first, reopen, modelBytes, openWay }: HostedModelParts) {
+  constructor({ framework, identity, variant, clock, first, reopen, modelBytes, openWay, twins }: HostedModelParts) {
     Object.defineProperty(this, MARK, { value: true });
     this.modelBytes = modelBytes;
     this.#openWay = openWay;
     this.framework = framework;
     this.identity = identity;
+    this.twins = twins;
+    this.onAnswered = this.#answers.event;
+    this.onIdentity = this.#identities.event;
     this.#variant = variant;
     this.#clock = clock;
     this.#hangs = new HangWatch(clock);
@@ -147,11 +182,14 @@ export class HostedModel implements AsyncDisposable {
 
   /**
    * What the bits of an answer depend on: the files, and how they are run. Another backend or version may round
-   * otherwise, so that it is not answered from this one's cache.
+   * otherwise, so that it is not answered from this one's cache. While a variant is in use, its files too, and how those are run: who
+   * does not use it is never given its answers.
    */
   get answerIdentity(): string {
     const { backend, runtime } = this.#reference.last.info;
-    return JSON.stringify([this.identity, backend, runtime, this.#variant]);
+    const { host, name } = this.#fast ?? {};
+    const lossy = host?.weights === undefined ? [] : [[host.weights, host.info.backend, host.info.runtime, name]];
+    return JSON.stringify([this.identity, backend, runtime, this.#variant, ...lossy]);
   }
 
   get inputs(): readonly TensorInfo[] {
@@ -183,19 +221,25 @@ export class HostedModel implements AsyncDisposable {
     }
     const fast = this.#fast;
     // Who may have to be asked later is asked what the caller gave now, whatever it does to it meanwhile.
-    const waits = !this.#reference.isOpen || fast !== undefined || this.#observe !== undefined;
+    const observed = this.#observe !== undefined || this.#answers.hasListeners;
+    const waits = !this.#reference.isOpen || fast !== undefined || observed;
     const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
     this.#running++;
+    this.#begun++;
     try {
       return await guardCall(this.#clock, options, async ({ signal }) => {
         if (fast !== undefined) {
           const answer = await fast.run(args, { signal, deadlineMs: options.deadlineMs });
           const revived = reviveTensors(answer);
           copyTime(answer, revived);
+          if (transfer !== true) this.#answers.emit({ args, answer: undefined });
           return revived;
         }
         const told = await this.#reference.run(args, signal, transfer === true);
-        if (transfer !== true) this.#observe?.(args, told);
+        if (transfer !== true) {
+          this.#observe?.(args, told);
+          this.#answers.emit({ args, answer: told });
+        }
         return told;
       });
     } finally {
@@ -228,8 +272,16 @@ export class HostedModel implements AsyncDisposable {
   /** @internal A faster way is asked from now on, which asks the reference in turn; undefined: the reference answers all. */
   use(fast: FastPath | undefined): void {
     const before = this.#fast;
+    const { answerIdentity } = this;
     this.#fast = fast;
+    if (this.answerIdentity !== answerIdentity) this.#identities.emit(this.answerIdentity);
     if (before !== fast) before?.close();
+  }
+
+  /** @internal What says later whether a call was under way since. */
+  watchCalls(): () => boolean {
+    const begun = this.#running > 0 ? -1 : this.#begun;
+    return () => this.#begun !== begun;
   }
 
   /** @internal Ends a host of a faster way once it has answered what it was asked: another has taken its place. */

@@ -6,6 +6,20 @@ import type { Portable } from '../portable.ts';
 import type { Backend } from '../platform.ts';
 import type { HostKind } from './channel.ts';
 import type { LoadProgress } from './model-files.ts';
+import type { ModelSource } from './model-sources.ts';
+import type { WorkloadType } from '../safety/workload.ts';
+
+/** A twin of a model, smaller or of other numbers, whose answers may differ within what its workload bears. */
+export interface ModelVariant {
+  /** Where it is, as of the model itself. */
+  readonly source: ModelSource;
+  /** What it is called in reports, such as 'int8' or 'fp16'. */
+  readonly precision: string;
+  /** Its SHA-256 (hexadecimal); anything else is not used. */
+  readonly expectedHash?: string | undefined;
+  /** Options of the framework that it needs beside the model's own, such as the `dtype` of a transformers.js pipeline. */
+  readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
+}
 
 /** Options of `load()`. */
 export interface LoadOptions {
@@ -29,8 +43,21 @@ export interface LoadOptions {
   readonly expectedHash?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Options of the framework, as plain data: onnxruntime's SessionOptions, those of a transformers.js pipeline. */
+  /**
+   * Options of the framework, as plain data: onnxruntime's SessionOptions, those of a transformers.js pipeline. In browsers
+   * `intraOpNumThreads` says how many threads WebAssembly takes, where the page is cross-origin isolated. Default there: at most 4.
+   */
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
+  /**
+   * Twins of the model that may answer in its place, which is consent to level 4 for this model: one that passed the workload's
+   * validator on real calls, and is faster than what gives the same answers, takes over. Not beside a backend that is named.
+   */
+  readonly variants?: readonly ModelVariant[] | undefined;
+  /**
+   * What the model is for: 'classifier', 'embedding', 'encoder', 'generation', 'llm' or 'reranker'. It says by which validator a
+   * variant is held against the model. Default: by the task of a transformers.js pipeline.
+   */
+  readonly workload?: WorkloadType | undefined;
   /** Browsers: the folder of the package's worker files. Default: `workers/` beside the running module. */
   readonly workerUrl?: string | undefined;
   /** Browsers: the folder of the runtimes' .wasm files. Default: `assets/` beside the worker files' folder. */
@@ -72,6 +99,33 @@ export function checkOptions(options: LoadOptions): void {
     );
   }
   if (frameworkOptions !== undefined) checkFrameworkOptions(frameworkOptions);
+  if (options.variants !== undefined) checkVariants(options.variants, backend);
+}
+
+function checkVariants(variants: readonly ModelVariant[], backend: LoadOptions['backend']): void {
+  if (!Array.isArray(variants))
+    throw new ConfigError(
+      'variants',
+      "The variants are a list, such as [{ source: 'model_int8.onnx', precision: 'int8' }].",
+    );
+  if (variants.length > 0 && backend !== 'auto')
+    throw new ConfigError(
+      'variants',
+      'A backend that is named runs the model itself: leave out the variants, or the backend.',
+    );
+  const precisions = new Set<unknown>();
+  for (const each of variants as readonly Partial<ModelVariant>[]) {
+    const { source, precision, expectedHash, frameworkOptions } = each ?? {};
+    if (source === undefined || typeof precision !== 'string' || precision === '')
+      throw new ConfigError(
+        'variants',
+        "A variant has a source and a precision, such as { source: 'model_int8.onnx', precision: 'int8' }.",
+      );
+    if (precisions.has(precision))
+      throw new ConfigError('variants', `Two variants are called ${precision}: reports could not tell them apart.`);
+    precisions.add(precision);
+    checkOptions({ expectedHash, frameworkOptions });
+  }
 }
 
 function checkFrameworkOptions(options: Readonly<Record<string, Portable>>): void {

@@ -13,6 +13,8 @@ export interface OpenRequest {
   readonly task?: string | undefined;
   /** Options of the framework: onnxruntime's SessionOptions, a pipeline's options. Must be portable. */
   readonly frameworkOptions?: Readonly<Record<string, Portable>> | undefined;
+  /** onnxruntime: options of the execution provider, such as `{ preferredLayout: 'NHWC' }`. Must be portable. */
+  readonly providerOptions?: Readonly<Record<string, Portable>> | undefined;
 }
 
 /** Whether the answers of a model repeat, so that they may be kept: only where it was opened can that be seen. */

@@ -32,10 +32,10 @@ export interface GoldenSummary {
 }
 
 /**
- * Why inputs were not kept: 'redacted': what remained of them after redaction, the reference refused. 'too_large'. 'enough': there are
+ * Why inputs were not kept: 'known': they are kept already, and the same again would be no evidence more. 'redacted': what remained of them after redaction, the reference refused. 'too_large'. 'enough': there are
  * as many of the shape, and chance did not choose it. 'nondeterministic': the reference does not answer alike.
  */
-export type GoldenRefusal = 'redacted' | 'too_large' | 'enough' | 'nondeterministic';
+export type GoldenRefusal = 'known' | 'redacted' | 'too_large' | 'enough' | 'nondeterministic';
 
 /** Runs the reference. */
 export type RunReference = (inputs: readonly Portable[]) => Promise<Portable>;
@@ -115,7 +115,11 @@ export class GoldenStore {
     const own = isSecret ? undefined : { inputs: copyPortable(inputs), output: copyPortable(output) };
     const taken = own ?? (await this.#redacted(inputs, run));
     if (taken === undefined) return this.#refuse(kept, 'redacted');
-    return this.#keep(kept, place, { ...taken, origin: 'captured', shape });
+    const golden: Golden = { ...taken, origin: 'captured', shape };
+    const mark = markOf(golden);
+    const isKnown = kept.shapes.get(shape)?.goldens.some((each) => each.origin === 'captured' && markOf(each) === mark);
+    if (isKnown === true) return this.#refuse(kept, 'known');
+    return this.#keep(kept, place, golden);
   }
 
   /**
@@ -307,4 +311,22 @@ function sizeOf(golden: Golden): number {
     sizes.set(golden, size);
   }
   return size;
+}
+
+const marks = new WeakMap<Golden, string>();
+
+/** Equal for equal inputs. Where it is for others as well, one golden less is kept, which harms nothing: a fast hash will do. */
+function markOf(golden: Golden): string {
+  let mark = marks.get(golden);
+  if (mark === undefined) {
+    // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) twice, from two offsets.
+    let [a, b] = [0x811c9dc5, 0x01000193];
+    for (const byte of encodePortable(golden.inputs)) {
+      a = Math.imul(a ^ byte, 0x01000193);
+      b = Math.imul(b ^ byte, 0x01000193) + 0x9e3779b9;
+    }
+    mark = `${a} ${b | 0}`;
+    marks.set(golden, mark);
+  }
+  return mark;
 }

@@ -316,6 +316,55 @@ test('a model that is invalidated asks anew, and so does another of its identity
   expect(run).toHaveBeenCalledTimes(2);
 });
 
+describe('a model whose answers are another’s from now on', () => {
+  test('is not given what it answered before, until they are its own again', async () => {
+    const { ask, call, run, cache } = setUp();
+    cache.identify(1, 'exact');
+    await ask(call([1], { modelId: 1, identity: 'exact' }));
+    cache.identify(1, 'int8');
+    await ask(call([1], { modelId: 1, identity: 'int8' }));
+    expect(run).toHaveBeenCalledTimes(2);
+    cache.identify(1, 'exact');
+    await ask(call([1], { modelId: 1, identity: 'exact' }));
+    expect(run).toHaveBeenCalledTimes(2);
+  });
+
+  test.each(['before', 'after'])('keeps nothing that was under way %s it changed', async (when) => {
+    const { ask, call, run, cache } = setUp();
+    cache.identify(1, 'exact');
+    let answer: (value: unknown) => void = () => undefined;
+    run.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+    if (when === 'after') cache.identify(1, 'int8');
+    const identity = when === 'after' ? 'int8' : 'exact';
+    const running = ask(call([1], { modelId: 1, identity }));
+    cache.identify(1, when === 'after' ? 'exact' : 'int8');
+    answer('nobody knows whose');
+    await expect(running).resolves.toBe('nobody knows whose');
+    await ask(call([1], { modelId: 1, identity }));
+    expect(run).toHaveBeenCalledTimes(2);
+    expect(cache.getStats().refused.invalidated).toBe(1);
+  });
+
+  test('and is invalidated, forgets what it answered as either', async () => {
+    const { ask, call, run, cache } = setUp();
+    cache.identify(1, 'exact');
+    await ask(call([1], { modelId: 1, identity: 'exact' }));
+    cache.identify(1, 'int8');
+    await ask(call([1], { modelId: 1, identity: 'int8' }));
+    await cache.invalidateModel(1);
+    for (const identity of ['exact', 'int8']) await ask(call([1], { modelId: 2, identity }));
+    expect(run).toHaveBeenCalledTimes(4);
+  });
+
+  test('and has no identity, is not given what it answered before', async () => {
+    const { ask, call, run, cache } = setUp();
+    await ask(call([1], { modelId: 1 }));
+    cache.answersOtherwise(1);
+    await ask(call([1], { modelId: 1 }));
+    expect(run).toHaveBeenCalledTimes(2);
+  });
+});
+
 test('a model that is garbage takes nothing with it that is kept by its identity, and is no invalidation', async () => {
   const { ask, call, run, cache } = setUp();
   cache.identify(1, 'sha');

@@ -59,7 +59,19 @@ describe('candidates', () => {
   test('are what is there, and the reference with one thread', () => {
     expect(names({})).toEqual(['webgpu', 'cpu, one thread']);
     expect(names({ reference: 'wasm' })).toEqual(['webgpu']);
-    expect(names({ framework: 'tfjs', reference: 'wasm' })).toEqual(['webgpu']);
+    expect(names({ framework: 'tfjs', reference: 'wasm' })).toEqual(['webgpu', 'cpu']);
+  });
+  test('are one thread, or all, where WebAssembly has several', () => {
+    const withThreads = (threads: number): readonly string[] =>
+      names({ reference: 'wasm', backends: [{ backend: 'wasm', available: true, threads }] });
+    expect(withThreads(1)).toEqual([]);
+    expect(withThreads(4)).toEqual(['wasm, one thread']);
+    expect(withThreads(16)).toEqual(['wasm, one thread', 'wasm, 16 threads']);
+  });
+  test('are WebAssembly for TensorFlow.js in Node, where no list names it', () => {
+    const node = backends.filter(({ backend }) => backend !== 'wasm');
+    expect(names({ framework: 'tfjs', backends: node })).toEqual(['webgpu', 'wasm']);
+    expect(names({ backends: node })).toEqual(['webgpu', 'cpu, one thread']);
   });
   test('are never an emulated GPU, nor what the caller decided', () => {
     const emulated: readonly BackendInfo[] = [{ backend: 'webgpu', available: true, isFallbackAdapter: true }];

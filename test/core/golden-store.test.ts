@@ -58,6 +58,18 @@ describe('goldens that are captured', () => {
     expect(store.get('another')).toEqual([]);
   });
 
+  test('are different ones: the same again is no evidence more', async () => {
+    const store = new GoldenStore({ redactor: new InputRedactor({ builtIns: ['email'] }) });
+    for (const text of ['a', 'b', 'a', 'ann@example.com', 'bob@example.com'])
+      await store.capture('m', [text], await double([text]), double);
+    expect(store.get('m').map(({ inputs }) => inputs[0])).toEqual(['a', 'b', '[REDACTED]']);
+    expect(store.summary('m').refused).toEqual({ known: 2 });
+    // What was made up becomes what was asked.
+    await store.generate('n', [[numbers(2)], [numbers(2, 7)]], double);
+    expect(await store.capture('n', [numbers(2)], await double([numbers(2)]), double)).toBeUndefined();
+    expect(store.summary('n')).toMatchObject({ captured: 1, generated: 2 });
+  });
+
   test('hold nothing that is to be redacted, and their answers are those to what remains', async () => {
     const store = new GoldenStore({ redactor: new InputRedactor({ builtIns: ['email'] }) });
     const asked: string[] = [];

@@ -2,7 +2,7 @@
 
 import { describe, expect, test, vi } from 'vitest';
 import { ModelCompiler } from '../../src/compilation/model-compiler.ts';
-import type { CompilableModel, CompileEvent, CompileRequest } from '../../src/compilation/model-compiler.ts';
+import type { CompilableModel, CompileEvent, CompileRequest } from '../../src/compilation/compile-request.ts';
 import { HostError } from '../../src/model-errors.ts';
 import { Emitter } from '../../src/events.ts';
 import { valuesMatch } from '../../src/adapters/compare.ts';

@@ -103,10 +103,22 @@ test('the optimizer says what is on and why, and claims nothing that is not ther
       cache: { on: true },
       batching: { on: true },
       compilation: { on: false, reason: 'only what load() opened can be opened another way' },
-      lossy: { on: false, reason: 'not available in this version' },
+      lossy: { on: false, reason: 'only what load() opened can be opened another way' },
     },
   });
-  expect(decide({ maxLevel: 4 }, 'hosted')).toMatchObject({ level: 3, steps: { compilation: { on: true } } });
+  expect(decide({ maxLevel: 4 }, 'hosted')).toMatchObject({
+    level: 3,
+    steps: { compilation: { on: true }, lossy: { on: false, reason: 'no variants of the model were given to load()' } },
+  });
+  const offered = { modelId: 1, framework: 'hosted', identity: undefined, hasVariants: true };
+  expect(optimizer.decide({ ...offered, config: new InferenceConfig({ maxLevel: 4 }) })).toMatchObject({
+    level: 4,
+    steps: { lossy: { on: true } },
+  });
+  expect(optimizer.decide({ ...offered, config: new InferenceConfig({ maxLevel: 3 }) })).toMatchObject({
+    level: 3,
+    steps: { lossy: { on: false, reason: 'max_level is 3; this is level 4' } },
+  });
   expect(decide({ maxLevel: 4, compilation: { enabled: false } }, 'hosted').steps.compilation.on).toBe(false);
   expect(decide({ maxLevel: 4, batching: { enabled: false } })).toMatchObject({
     level: 1,
@@ -116,7 +128,7 @@ test('the optimizer says what is on and why, and claims nothing that is not ther
   expect(decide({ frameworks: ['onnxruntime'] }).steps.cache.on).toBe(false);
   expect(decide({ frameworks: ['onnxruntime'] }, 'my own').steps.cache.on).toBe(true);
   expect(optimizer.explain(1)?.framework).toBe('my own');
-  expect(seen).toHaveBeenCalledTimes(7);
+  expect(seen).toHaveBeenCalledTimes(9);
   optimizer.forget(1);
   expect(optimizer.explain(1)).toBeUndefined();
 });

@@ -10,7 +10,7 @@ import { valuesMatch } from '../../src/adapters/compare.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { Candidate } from '../../src/compilation/candidates.ts';
 import { ModelCompiler } from '../../src/compilation/model-compiler.ts';
-import type { CompilableModel, CompileEvent } from '../../src/compilation/model-compiler.ts';
+import type { CompilableModel, CompileEvent } from '../../src/compilation/compile-request.ts';
 import { HostClient } from '../../src/host/host-client.ts';
 import type { OpenedHost } from '../../src/host/hosted-model.ts';
 import { GoldenStore } from '../../src/safety/golden-store.ts';

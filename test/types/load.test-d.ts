@@ -46,7 +46,16 @@ export async function models(): Promise<void> {
 
 export async function options(): Promise<void> {
   expectTypeOf<keyof LoadOptions>().toEqualTypeOf<
-    'backend' | 'host' | 'expectedHash' | 'signal' | 'onProgress' | 'frameworkOptions' | 'workerUrl' | 'assetsUrl'
+    | 'backend'
+    | 'host'
+    | 'expectedHash'
+    | 'signal'
+    | 'onProgress'
+    | 'frameworkOptions'
+    | 'variants'
+    | 'workload'
+    | 'workerUrl'
+    | 'assetsUrl'
   >();
   await load('model.onnx', { backend: ['webgpu', 'wasm'], host: 'worker' });
   await load('model.onnx', {
@@ -54,6 +63,9 @@ export async function options(): Promise<void> {
     frameworkOptions: { graphOptimizationLevel: 'all' },
     onProgress: (progress) => expectTypeOf(progress).toEqualTypeOf<LoadProgress>(),
   });
+  await load('model.onnx', { variants: [{ source: 'model_int8.onnx', precision: 'int8' }], workload: 'embedding' });
+  // @ts-expect-error: no such workload
+  await load('model.onnx', { workload: 'chess' });
   await createEpochly().load('model.onnx', { host: 'process', config: { maxLevel: 1 } });
   // @ts-expect-error: no such option
   await load('model.onnx', { backends: ['webgpu'] });

@@ -46,6 +46,8 @@ interface OrtTensor extends TensorLike {
 }
 
 export interface OnnxRuntimeOptions {
+  /** Called before a model is opened, with its options: sets what is set for the whole runtime. */
+  readonly prepare?: ((options: Readonly<Record<string, Portable>>) => void) | undefined;
   /** The package and its version, for the report. Default: 'onnxruntime' and the version it states. */
   readonly runtime?: string | undefined;
   /** The device that a backend runs on, where the place can say. */
@@ -67,6 +69,7 @@ export function createOnnxRuntime(ort: OrtNamespace, options: OnnxRuntimeOptions
     options.runtime ?? `onnxruntime ${versions['web'] ?? versions['node'] ?? versions['common'] ?? ''}`.trim();
 
   async function open(request: OpenRequest): Promise<RuntimeModel> {
+    options.prepare?.(request.frameworkOptions ?? {});
     const session = await createSession(ort, request);
     const inputs = toInfos(session.inputMetadata);
     const { isLost, maxTensorBytes } = request.backend === 'webgpu' ? await watchDevice(ort) : NO_GPU;
@@ -120,14 +123,14 @@ function refusalOf({ files }: OpenRequest): AnswerTraits['refusal'] {
 
 async function createSession(
   ort: OrtNamespace,
-  { files, backend, frameworkOptions }: OpenRequest,
+  { files, backend, frameworkOptions, providerOptions }: OpenRequest,
 ): Promise<OrtSession> {
   const [main, ...external] = files.files;
   if (main === undefined) throw new ModelLoadError(`${files.source} has no files.`);
   try {
     return await ort.InferenceSession.create(main.bytes, {
       ...frameworkOptions,
-      executionProviders: [backend],
+      executionProviders: [providerOptions === undefined ? backend : { ...providerOptions, name: backend }],
       ...(external.length > 0 && { externalData: external.map(({ path, bytes }) => ({ path, data: bytes })) }),
     });
   } catch (cause) {
@@ -138,7 +141,8 @@ async function createSession(
         { cause },
       );
     }
-    throw cause;
+    // A C++ exception of the WebAssembly build comes as a number.
+    throw cause instanceof Error ? cause : new Error(`onnxruntime opened no session (${message}).`, { cause });
   }
 }
 

@@ -20,3 +20,12 @@ export function configureOrt(env: OrtEnv, { assets, threads }: HostPlace): void 
   env.wasm.proxy = false;
   env.logLevel = 'error';
 }
+
+/**
+ * The option by which onnxruntime is told its threads elsewhere; WebAssembly's are a setting of the whole runtime, which is read when its
+ * first model is opened. More than one need memory that is shared.
+ */
+export function setThreads(env: OrtEnv, { intraOpNumThreads }: Readonly<Record<string, unknown>>): void {
+  if (typeof intraOpNumThreads !== 'number' || !(intraOpNumThreads >= 1)) return;
+  env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.floor(intraOpNumThreads) : 1;
+}
