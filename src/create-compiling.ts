@@ -6,6 +6,7 @@ import type { TensorInfo } from './adapters/adapter.ts';
 import { candidatesFor, variantCandidates } from './compilation/candidates.ts';
 import type { Candidate } from './compilation/candidates.ts';
 import { CompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
+import type { ModelCompilerOptions } from './compilation/compile-request.ts';
 import { ModelCompiler } from './compilation/model-compiler.ts';
 import { mended, refinementsFor } from './compilation/refinements.ts';
 import type { VariantSearch } from './compilation/variants.ts';
@@ -21,6 +22,8 @@ import type { AuditEvent } from './privacy/audit-logger.ts';
 import { GoldenStore } from './safety/golden-store.ts';
 import { SafetyOrchestrator } from './safety/safety-orchestrator.ts';
 import type { ValidationReport } from './safety/validation-report.ts';
+import { roundingNoise } from './safety/rounding-noise.ts';
+import type { OutputValidator } from './safety/output-validator.ts';
 import { ValidatorRegistry } from './safety/validator-registry.ts';
 import { encoderValidator } from './safety/validators/encoder.ts';
 import { VERSION } from './version.ts';
@@ -54,22 +57,19 @@ const MAX_VARIANT_GOLDENS = 256;
 export async function createCompiling({ platform, config, audit }: CompilingOptions): Promise<BeginSearch> {
   const { tolerance, warmupRequests, memoryBudgetMb } = config.compilation;
   const { memory } = platform;
-  // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
-  const validator = encoderValidator({ tolerance });
   const redactor = await createRedactor(config);
   const goldens = new GoldenStore({ redactor });
-  // Ways with the same answers drift by how far these are off.
-  const exact = new ValidatorRegistry();
-  exact.register('encoder', validator);
+  // The same answers, to the rounding: what else may differ is for ways that are lossy by design.
+  const exactly = (identity: string): OutputValidator<ValidationReport> => {
+    const outputs = (): readonly Portable[] => goldens.get(identity).map(({ output }) => output);
+    return encoderValidator({ tolerance, noise: (path) => roundingNoise(outputs(), path) });
+  };
   const { sampleRate } = config.safety;
   const compiler = new ModelCompiler({
     clock: platform.clock,
     goldens,
-    orchestrator: new SafetyOrchestrator({ clock: platform.clock, goldens, validators: exact, sampleRate, audit }),
-    differs({ output }, answer) {
-      const report = validator.validate([{ expected: output, actual: answer }]);
-      return report.verdict === 'failed' ? report.message : undefined;
-    },
+    orchestrator: new SafetyOrchestrator({ clock: platform.clock, goldens, sampleRate, audit }),
+    differs: differsBy(encoderValidator({ tolerance })),
     warmupRequests,
     timeOf: timeInHost,
     memoryBudgetMb,
@@ -94,10 +94,7 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
         maxShapes: MAX_VARIANT_GOLDENS,
         maxBytes: MAX_VARIANT_GOLDEN_BYTES,
       }),
-      differs({ output }, answer) {
-        const report = validate([{ expected: output, actual: answer }]);
-        return report.verdict === 'failed' ? report.message : undefined;
-      },
+      differs: differsBy({ validate }),
       proves: validate,
       needed: (output) =>
         Math.max(...validate([{ expected: output, actual: output }]).metrics.map(({ samplesNeeded }) => samplesNeeded)),
@@ -110,8 +107,11 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
     const facts = { framework, reference, inputs, frameworkOptions };
     const among = (backends: readonly BackendInfo[]): readonly Candidate[] =>
       candidatesFor({ framework, backends, reference, frameworkOptions });
+    const validator = exactly(model.identity);
     void compiler.compileAsync({
       model,
+      differs: differsBy(validator),
+      driftValidator: validator,
       modelBytes: model.modelBytes,
       candidates: async () => among(await platform.listBackends()),
       possible: () => among(BACKENDS.map((backend) => ({ backend, available: true }))),
@@ -140,6 +140,14 @@ function generatedCalls(inputs: readonly TensorInfo[]): readonly (readonly Porta
   return Array.from({ length: GENERATED }, (_, seed) => generateInputs(inputs, seed, 1)).flatMap((each) =>
     each === undefined ? [] : [[each as Portable]],
   );
+}
+
+/** Why an answer is not the expected one; undefined where it is, or too little is known to say. */
+function differsBy({ validate }: OutputValidator<ValidationReport>): ModelCompilerOptions['differs'] {
+  return ({ output }, answer) => {
+    const { verdict, message } = validate([{ expected: output, actual: answer }]);
+    return verdict === 'failed' ? message : undefined;
+  };
 }
 
 /** All that there are. */

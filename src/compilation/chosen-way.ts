@@ -3,6 +3,7 @@
 import type { FastPath } from '../host/fast-path.ts';
 import type { OpenedHost } from '../host/hosted-model.ts';
 import type { GateChange } from '../safety/gate-report.ts';
+import type { OutputValidator } from '../safety/output-validator.ts';
 import type { CompilableModel, ModelCompilerOptions } from './compile-request.ts';
 import type { Verdict } from './trial.ts';
 
@@ -18,6 +19,8 @@ export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs' | '
   readonly knownShapes?: ReadonlySet<string> | undefined;
   /** Whether it had come through all stages at an earlier start. */
   readonly isTrusted?: boolean | undefined;
+  /** By what drift is measured. Default: number by number. */
+  readonly driftValidator?: OutputValidator | undefined;
   readonly onShapeProven: (shape: string) => void;
   readonly onChange: (change: GateChange) => void;
   readonly onLeak: (grown: string) => void;
@@ -39,6 +42,7 @@ export function useChosenWay(parts: ChosenWayParts): FastPath {
       watch(opened);
     },
     differs,
+    driftValidator: parts.driftValidator,
     proven: verdict.timings.map(({ shape }) => shape),
     knownShapes,
     isTrusted,

@@ -5,6 +5,7 @@ import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
 import type { Clock } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { Golden, GoldenStore } from '../safety/golden-store.ts';
+import type { OutputValidator } from '../safety/output-validator.ts';
 import type { SafetyOrchestrator } from '../safety/safety-orchestrator.ts';
 import type { Candidate } from './candidates.ts';
 import type { CompileSafetyMonitor } from './compile-safety-monitor.ts';
@@ -60,6 +61,10 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly variants?: VariantSearch | undefined;
   /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
   readonly place?: string | undefined;
+  /** Why an answer is not the golden's, as far as it has to be; undefined where it is. Default: the compiler's. */
+  readonly differs?: ModelCompilerOptions['differs'] | undefined;
+  /** By what drift is measured of a way with the same answers. Default: number by number. */
+  readonly driftValidator?: OutputValidator | undefined;
   /** Opens a candidate in a place of its own, which may be killed. */
   readonly open: OpenWay;
   /** Called where what was used gave another answer than the reference: those that were kept before may be wrong as well. */

@@ -58,14 +58,16 @@ export class WaysInUse {
     const { model, open } = request;
     const { identity } = model;
     const { candidate, host, verdict } = chosen;
-    const { verdicts, knownShapes, isTrusted, differs = this.#options.differs } = letIn;
+    const { verdicts, knownShapes, isTrusted, differs } = letIn;
     const { name } = candidate;
     const emit = (event: Omit<CompileEvent, 'identity'>): void => this.#emit({ identity, candidate: name, ...event });
     const fast = useChosenWay({
       ...this.#options,
       knownShapes,
       isTrusted,
-      differs,
+      differs: differs ?? request.differs ?? this.#options.differs,
+      // How far a variant may be off is its own matter.
+      driftValidator: differs === undefined ? request.driftValidator : undefined,
       model,
       host,
       verdict,
@@ -105,9 +107,9 @@ export class WaysInUse {
 
   /** Another host of the same way, proven again. @throws Error saying why there is none */
   async #renew(
-    { model, open }: AnyRequest,
+    { model, open, differs: own = this.#options.differs }: AnyRequest,
     { candidate, host, verdict: { timings } }: ChosenWay,
-    { signal, differs = this.#options.differs }: LetIn,
+    { signal, differs = own }: LetIn,
   ): Promise<OpenedHost> {
     const golden = this.#options.goldens
       .get(model.identity)

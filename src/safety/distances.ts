@@ -28,6 +28,12 @@ export function scaleOf(values: Numbers): number {
  * others are not, NaN where a finite number came out as none or there are fewer.
  */
 export function relativeError(expected: Numbers, actual: Numbers): number {
+  const largest = largestDifference(expected, actual);
+  return largest === 0 ? 0 : largest / scaleOf(expected);
+}
+
+/** The largest absolute difference; NaN where a finite number came out as none or there are fewer. */
+export function largestDifference(expected: Numbers, actual: Numbers): number {
   if (actual.length !== expected.length) return NaN;
   let largest = 0;
   for (let i = 0; i < expected.length; i++) {
@@ -43,7 +49,7 @@ export function relativeError(expected: Numbers, actual: Numbers): number {
     if (!Number.isFinite(difference)) return NaN;
     largest = difference;
   }
-  return largest === 0 ? 0 : largest / scaleOf(expected);
+  return largest;
 }
 
 /** How many numbers are not finite that the reference has finite. */

@@ -34,7 +34,7 @@ export class GateComparison {
 
   /** What has drifted, of answers that are within their bound; undefined where nothing has. */
   driftOf(expected: Portable, actual: Portable, shape: string): MaybePromise<string | undefined> {
-    const validator = this.#validators.get(this.#workloadType);
+    const validator = this.#request.driftValidator ?? this.#validators.get(this.#workloadType);
     if (validator === undefined) return undefined;
     return this.#drift.recordShadowComparison(this.#driftName, expected, actual, validator, this.#workloadType, shape);
   }

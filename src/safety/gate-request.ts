@@ -4,6 +4,7 @@ import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { HopOptions } from './fallback-chain.ts';
 import type { Golden } from './golden-store.ts';
+import type { OutputValidator } from './output-validator.ts';
 
 /** A part of the way to answering all calls. */
 export interface GateStage {
@@ -26,6 +27,8 @@ export interface GateRequest {
   readonly rebuild?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** By whose validator answers are compared. Default 'encoder'. */
   readonly workloadType?: string | undefined;
+  /** By what drift is measured. Default: the workload's validator. */
+  readonly driftValidator?: OutputValidator | undefined;
   /** Why an answer is not the reference's, as far as it has to be; undefined where it is. Default: by the validator. */
   readonly differs?:
     | ((golden: Pick<Golden, 'output'>, answer: Portable) => MaybePromise<string | undefined>)
