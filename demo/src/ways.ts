@@ -24,7 +24,7 @@ function draw({ backendReport: { search, backend } }: LoadedModel): void {
   if (search === undefined || now === drawn) return;
   drawn = now;
   byId('ways-state').textContent = inWords(search, backend);
-  byId('ways-list').replaceChildren(...search.verdicts.map((verdict) => row(verdict, search.chosen)));
+  byId('ways-list').replaceChildren(...search.verdicts.map((verdict) => row(verdict, search)));
   byId('ways-scale').hidden = !search.verdicts.some(({ timings }) => timings.length > 0);
 }
 
@@ -33,14 +33,26 @@ function inWords({ state, reason, chosen, gate }: SearchReport, reference: strin
     return `The reference (${reference}) answers. A search for faster ways begins with the next calls.`;
   if (state === 'searching') return `The reference (${reference}) answers, while other ways are tried beside it.`;
   if (chosen === undefined) return `The reference (${reference}) answers all calls. ${reason ?? ''}`;
-  const trust =
-    gate === undefined || gate.state === 'on'
-      ? `It answers what it was proven on; a sample of its answers is compared with those of the reference (${reference}).`
-      : `It is not yet fully trusted (${gate.state}): ${gate.reason}`;
-  return `${chosen} was chosen. ${trust} ${gate === undefined ? '' : `${gate.compared} answers compared so far.`}`;
+  const compared = gate === undefined ? '' : `${gate.compared} of its answers were compared, and right.`;
+  return `${chosen} was chosen. ${trustIn(gate, reference)} ${compared}`;
 }
 
-function row(verdict: Verdict, chosen: string | undefined): HTMLLIElement {
+/** How far the way that was chosen came. */
+function trustIn(gate: SearchReport['gate'], reference: string): string {
+  switch (gate?.state) {
+    case 'on':
+      return `It answers what it was proven on; a sample of its answers is compared with those of the reference (${reference}).`;
+    case 'staged':
+      return `It answers ${gate.share * 100} % of the calls, and each of its answers is compared.`;
+    case 'recovering':
+    case 'off':
+      return `The reference (${reference}) answers: ${gate.reason}`;
+    default:
+      return `It is asked beside the reference (${reference}) before it answers anybody.`;
+  }
+}
+
+function row(verdict: Verdict, { chosen, gate }: SearchReport): HTMLLIElement {
   const { candidate, passed, reason, timings } = verdict;
   const share = shareOf(verdict);
   const outcome = candidate === chosen ? 'chosen' : passed ? 'right' : 'refused';
@@ -51,7 +63,7 @@ function row(verdict: Verdict, chosen: string | undefined): HTMLLIElement {
   bar.style.setProperty('--share', `${Math.min(1, (share ?? 0) * REFERENCE_SHARE) * 100}%`);
   const took = timings.map(({ runMs, referenceMs }) => `${round(runMs)} ms beside ${round(referenceMs)} ms`).join('; ');
   const told = {
-    chosen: `In use: ${took}`,
+    chosen: `${gate?.state === 'on' ? 'In use' : 'Chosen'}: ${took}`,
     right: `The same answers, and not fast enough to be worth it: ${took}`,
     refused: `Refused. ${reason ?? ''}`,
   }[outcome];
