@@ -104,7 +104,9 @@ export async function meetFault(fault: Fault, options: MeetOptions): Promise<Mee
     },
   });
   const epochly = createEpochly(lying, { config: plain(sampleRate, 3) });
-  const opened = await epochly.load(subject.source, { backend: 'auto', frameworkOptions: { intraOpNumThreads: 1 } });
+  // One way, and no options that are tried beside it.
+  const frameworkOptions = { intraOpNumThreads: 1, graphOptimizationLevel: 'all' };
+  const opened = await epochly.load(subject.source, { backend: 'auto', frameworkOptions });
   model = opened;
   const ask = async (): Promise<void> => {
     await askOne(opened, pick(questions, seen.calls++), seen, lying.clock);
