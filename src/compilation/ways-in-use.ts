@@ -58,8 +58,12 @@ export class WaysInUse {
     const { model, open } = request;
     const { identity } = model;
     const { candidate, host, verdict } = chosen;
-    const { verdicts, knownShapes, isTrusted, differs = this.#options.differs } = letIn;
+    const { verdicts, knownShapes, isTrusted, signal, differs = this.#options.differs } = letIn;
     const { name } = candidate;
+    if (signal.aborted) {
+      void host.client.retire();
+      return undefined;
+    }
     const emit = (event: Omit<CompileEvent, 'identity'>): void => this.#emit({ identity, candidate: name, ...event });
     const fast = useChosenWay({
       ...this.#options,
@@ -75,12 +79,11 @@ export class WaysInUse {
       onChange: (change) => this.#follow(request, fast, letIn, change),
       onLeak: (reason) => emit({ kind: 'recycled', reason }),
     });
-    emit({ kind: 'chosen', verdicts });
     if (fast.gate.state === 'off') {
-      this.#reports.say(model, { state: 'done', verdicts });
-      this.#drop(request, fast, true);
+      this.#refuse(request, fast, verdicts);
       return undefined;
     }
+    emit({ kind: 'chosen', verdicts });
     this.#ways.set(model, { fast, chosen });
     model.use(fast);
     if (fast.gate.state === 'on') this.#letRest(request);
@@ -166,7 +169,17 @@ export class WaysInUse {
     const device = host.info?.device;
     const tried = this.#reports.verdicts(request.model);
     const kept = { candidate: name, device, tried, searchedAt: clock.epochNow(), isTrusted: true };
-    remember(() => memory.put(keyOf(request), bounded(kept)));
+    remember(memory, (each) => each.put(keyOf(request), bounded(kept)));
+  }
+
+  /** It was wrong before: what answers now, which may be another way, goes on. */
+  #refuse(request: AnyRequest, { name, gate, host, close }: FastPath, verdicts: readonly Verdict[]): void {
+    const { model } = request;
+    const reason = `${name} is not used: ${gate.reason}`;
+    close();
+    if (host.weights !== undefined) return this.#reports.refuseVariants(model, reason, verdicts);
+    remember(this.#options.memory, (memory) => memory.delete(keyOf(request)));
+    this.#reports.keepReference(model, reason, verdicts);
   }
 
   #drop(request: AnyRequest, fast: FastPath, forGood: boolean): void {
@@ -177,7 +190,7 @@ export class WaysInUse {
     this.#reports.say(model, { state: 'done', missing: undefined, reason, chosen: undefined, gate });
     if (!forGood) return;
     // What is kept is a way that gives the same answers: a variant says nothing of it.
-    if (host.weights === undefined) remember(() => this.#options.memory.delete(keyOf(request)));
+    if (host.weights === undefined) remember(this.#options.memory, (memory) => memory.delete(keyOf(request)));
     this.#ways.delete(model);
     model.use(undefined);
     model.restReference?.(undefined);

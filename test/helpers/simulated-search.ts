@@ -109,18 +109,20 @@ export function simulateSearch(
     pairs: Parameters<typeof validator.validate>[0],
   ) => ValidationReport;
   const goldens = new GoldenStore();
+  const twinGoldens = new GoldenStore({ maxPerShape: 256, maxBytes });
+  // One call beside the reference, and it is on: what comes between is the gate's matter.
+  const orchestrator = new SafetyOrchestrator({
+    clock,
+    goldens,
+    sampleRate,
+    stages: [],
+    shadowCalls: 1,
+    random: createRandom(7),
+  });
   const compiler = new ModelCompiler({
     clock,
     goldens,
-    // One call beside the reference, and it is on: what comes between is the gate's matter.
-    orchestrator: new SafetyOrchestrator({
-      clock,
-      goldens,
-      sampleRate,
-      stages: [],
-      shadowCalls: 1,
-      random: createRandom(7),
-    }),
+    orchestrator,
     memory: {
       get: (key) => kept.get(key),
       put: (key, verdict) => void kept.set(key, verdict),
@@ -145,7 +147,7 @@ export function simulateSearch(
           variants.map((precision) => ({ precision, source: precision })),
           bases,
         ).filter(({ name }) => name in ways),
-      goldens: new GoldenStore({ maxPerShape: 256, maxBytes }),
+      goldens: twinGoldens,
       differs({ output }, answer) {
         const report = validate([{ expected: output, actual: answer }]);
         return report.verdict === 'failed' ? report.message : undefined;
@@ -196,6 +198,9 @@ export function simulateSearch(
     runs,
     idle,
     closed,
+    goldens,
+    twinGoldens,
+    orchestrator,
     searching,
     settle,
     kept,
