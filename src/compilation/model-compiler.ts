@@ -229,8 +229,8 @@ export class ModelCompiler {
     calls.end();
     const knownShapes = new Set(before.timings.map(({ shape }) => shape));
     const others = kept.tried.filter((each) => each !== before).map(ofBefore);
-    const { isTrusted } = kept;
-    const letIn = { verdicts: [verdict, ...others], signal, knownShapes, isTrusted };
+    const { isTrusted, searchedAt } = kept;
+    const letIn = { verdicts: [verdict, ...others], signal, knownShapes, isTrusted, searchedAt };
     const fast = this.#ways.letIn(request, { candidate, host, verdict }, letIn);
     return { fast, bases: [...bases, candidate], share: shareOf(before) };
   }

@@ -26,6 +26,8 @@ export interface LetIn extends Partial<Pick<ChosenWayParts, 'knownShapes' | 'isT
   readonly verdicts: readonly Verdict[];
   /** The model is being closed. */
   readonly signal: AbortSignal;
+  /** When it was chosen, in milliseconds since the Unix epoch. Default: now. */
+  readonly searchedAt?: number | undefined;
   /** What to do where it turns out to be wrong. Default: the reference answers. */
   readonly bringBack?: (() => Promise<void>) | undefined;
 }
@@ -33,11 +35,17 @@ export interface LetIn extends Partial<Pick<ChosenWayParts, 'knownShapes' | 'isT
 /** For how long a reference that was closed and opened again stays, in milliseconds, after it was needed. */
 const REST_AFTER_MS = 30_000;
 
+interface WayInUse {
+  readonly fast: FastPath;
+  readonly chosen: ChosenWay;
+  readonly searchedAt: number;
+}
+
 export class WaysInUse {
   readonly #options: CompilerOptions;
   readonly #reports: SearchReports;
   readonly #emit: (event: CompileEvent) => void;
-  readonly #ways = new WeakMap<CompilableModel, { readonly fast: FastPath; readonly chosen: ChosenWay }>();
+  readonly #ways = new WeakMap<CompilableModel, WayInUse>();
 
   constructor(options: CompilerOptions, reports: SearchReports, emit: (event: CompileEvent) => void) {
     this.#options = options;
@@ -84,9 +92,10 @@ export class WaysInUse {
       return undefined;
     }
     emit({ kind: 'chosen', verdicts });
-    this.#ways.set(model, { fast, chosen });
+    this.#ways.set(model, { fast, chosen, searchedAt: letIn.searchedAt ?? this.#options.clock.epochNow() });
     model.use(fast);
     if (fast.gate.state === 'on') this.#letRest(request);
+    else model.restReference?.(undefined);
     this.#reports.say(model, { state: 'done', missing: undefined, reason: undefined, verdicts, chosen: name });
     return fast;
   }
@@ -98,11 +107,11 @@ export class WaysInUse {
   toBringBack(request: AnyRequest, letIn: LetIn): (() => Promise<void>) | undefined {
     const before = this.#ways.get(request.model);
     if (before === undefined) return undefined;
-    const { fast, chosen } = before;
+    const { fast, chosen, searchedAt } = before;
     const isTrusted = fast.gate.state === 'on';
     return async () => {
       const host = await this.#renew(request, { ...chosen, host: fast.host }, letIn);
-      this.letIn(request, { ...chosen, host }, { ...letIn, isTrusted });
+      this.letIn(request, { ...chosen, host }, { ...letIn, isTrusted, searchedAt });
     };
   }
 
@@ -165,10 +174,12 @@ export class WaysInUse {
   /** It came through all stages: the next start need not go through them again. A variant has to pass on that one's calls. */
   #keepTrusted(request: AnyRequest, { name, host }: FastPath): void {
     if (host.weights !== undefined) return;
-    const { clock, memory } = this.#options;
+    const { memory } = this.#options;
+    // That it is right is shown again and again; that it is the fastest was shown then.
+    const searchedAt = this.#ways.get(request.model)?.searchedAt ?? 0;
     const device = host.info?.device;
     const tried = this.#reports.verdicts(request.model);
-    const kept = { candidate: name, device, tried, searchedAt: clock.epochNow(), isTrusted: true };
+    const kept = { candidate: name, device, tried, searchedAt, isTrusted: true };
     remember(memory, (each) => each.put(keyOf(request), bounded(kept)));
   }
 

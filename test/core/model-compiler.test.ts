@@ -600,6 +600,18 @@ describe('at the next start', () => {
     expect(Object.keys(second.hosts).toSorted()).toEqual(['fast', 'slow']);
   });
 
+  test('what was proven again since, and came through all stages, was chosen no later for that', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ slow, fast }, { kept }).search();
+    const second = setUp({ slow, fast }, { kept, startMs: 20 * 86_400_000 });
+    await second.search();
+    await second.serve(4);
+    expect([...kept.values()][0]?.isTrusted).toBe(true);
+    const third = setUp({ slow, fast }, { kept, startMs: 31 * 86_400_000 });
+    await third.search();
+    expect(Object.keys(third.hosts)).toEqual(['slow', 'fast']);
+  });
+
   test('what is there is not found out first', async () => {
     const kept = new Map<string, KeptVerdict>();
     const first = setUp({ fast }, { kept });

@@ -217,3 +217,19 @@ test('once they are decided, what they were held against is let go', async () =>
   expect(search()?.chosen).toBe('int8 on cpu');
   expect(twinGoldens.summary('model').bytes).toBe(0);
 });
+
+test('where memory is short the reference is open from when one is let in until it answers', async () => {
+  const ways = { fast: { answer: right, ms: 5 }, 'int8 on fast': int8 };
+  const { runs, run, idle, search, restAfterMs } = simulateSearch(ways, { memoryBudgetMb: 1e-9 });
+  await runs(1, 50);
+  expect([search()?.chosen, restAfterMs()]).toEqual(['fast', 30_000]);
+  for (let i = 50; i < 70 && search()?.chosen === 'fast'; i++) {
+    await run(i);
+    await idle();
+  }
+  expect([search()?.chosen, restAfterMs()]).toEqual(['int8 on fast', undefined]);
+  await run(99);
+  await idle();
+  expect((await run(100)).by).toBe('int8 on fast');
+  expect(restAfterMs()).toBe(30_000);
+});

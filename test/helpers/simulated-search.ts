@@ -38,6 +38,7 @@ export interface SimulatedSearchOptions {
   readonly validator?: OutputValidator<ValidationReport>;
   /** Most bytes of the inputs and answers that variants are held against. */
   readonly maxBytes?: number;
+  readonly memoryBudgetMb?: number;
   /** What an earlier search came to. */
   readonly kept?: Map<string, KeptVerdict>;
   /** Whatever else the search is asked for. */
@@ -55,6 +56,7 @@ export function simulateSearch(
     request = {},
     kept = new Map(),
     maxBytes,
+    memoryBudgetMb,
   }: SimulatedSearchOptions = {},
 ) {
   const clock = createFakeClock();
@@ -63,6 +65,7 @@ export function simulateSearch(
   let observer: ((args: readonly Portable[], answer: Portable) => void) | undefined;
   let fast: FastPath | undefined;
   let search: SearchReport | undefined;
+  let restAfterMs: number | undefined;
   const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   /** Those of the reference. */
   const answers = new WeakSet<object>();
@@ -80,6 +83,7 @@ export function simulateSearch(
       fast = way;
       if (before !== way) before?.close();
     },
+    restReference: (idleMs) => (restAfterMs = idleMs),
     leave: ({ client }) => client.retire(),
     report: (report) => (search = report),
     onClosing: (listener) => void closed.event(listener),
@@ -123,6 +127,7 @@ export function simulateSearch(
     clock,
     goldens,
     orchestrator,
+    memoryBudgetMb,
     memory: {
       get: (key) => kept.get(key),
       put: (key, verdict) => void kept.set(key, verdict),
@@ -205,5 +210,6 @@ export function simulateSearch(
     settle,
     kept,
     search: () => search,
+    restAfterMs: () => restAfterMs,
   };
 }
