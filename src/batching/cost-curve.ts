@@ -110,7 +110,8 @@ export class CostCurve {
     // A size that is kept under its neighbour's counts for what the neighbour would have taken.
     const others = size === rows ? [] : this.#points.filter((each) => each.size !== size);
     const scale = (interpolate(others, size) ?? size) / (interpolate(others, rows) ?? rows);
-    const cost = costMs * (Number.isFinite(scale) ? scale : 1);
+    // Where a clock sees nothing of a run, ratios would have no end, and no way back.
+    const cost = Math.max(LEAST_MS, costMs * (Number.isFinite(scale) ? scale : 1));
     const point = this.#find(size);
     if (point === undefined) {
       this.#points.push({

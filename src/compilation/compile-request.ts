@@ -32,7 +32,7 @@ export interface CompilableModel {
   readonly referenceRests?: boolean;
   /** Ends a host of a faster way once it has answered what it was asked. */
   leave(host: OpenedHost): Promise<void>;
-  /** Called once, when it is being closed. */
+  /** Called once, when it is being closed; at once where it is. */
   onClosing(listener: () => void): void;
 }
 

@@ -91,9 +91,10 @@ export class ModelCompiler {
     const known = this.#models.get(request.model);
     if (known !== undefined) return known.searching;
     const stop = new AbortController();
-    request.model.onClosing(() => this.stop(request.model));
     const searching = this.#compile(request, stop.signal);
     this.#models.set(request.model, { stop, searching });
+    // It may be closed already.
+    request.model.onClosing(() => this.stop(request.model));
     return searching;
   }
 
@@ -111,7 +112,7 @@ export class ModelCompiler {
   async #compile(request: AnyRequest, signal: AbortSignal): Promise<FastPath | undefined> {
     const { model, variants } = request;
     try {
-      const found = await this.#sameAnswers(request, signal);
+      const found = await this.#sameAnswers(request, signal).finally(() => model.observe(undefined));
       if (found !== undefined && variants !== undefined)
         void searchVariants({
           ...this.#options,
@@ -127,7 +128,6 @@ export class ModelCompiler {
       return found?.fast;
     } catch (error) {
       if (signal.aborted) return undefined;
-      model.observe(undefined);
       return this.#reports.keepReference(model, `The search failed: ${(error as Error).message}`);
     }
   }
@@ -166,9 +166,7 @@ export class ModelCompiler {
       return keepReference('The model does not answer equal inputs alike, so that nothing can be held against it.');
     if (goldens.get(model.identity).length === 0)
       return keepReference('Of what was called nothing may be kept that a faster way could be held against.');
-    const found = await this.#search(request, candidates, signal);
-    calls.end();
-    return found;
+    return this.#search(request, candidates, signal);
   }
 
   /** What was kept of an earlier start; undefined where there is nothing, or it cannot be had, or it takes long. */
@@ -225,15 +223,15 @@ export class ModelCompiler {
         signal,
       }));
     if (proof?.host === undefined || candidate === undefined) {
-      remember(() => memory.delete(keyOf(request)));
+      remember(memory, (each) => each.delete(keyOf(request)));
       return undefined;
     }
     const { host, verdict } = proof;
     calls.end();
     const knownShapes = new Set(before.timings.map(({ shape }) => shape));
     const others = kept.tried.filter((each) => each !== before).map(ofBefore);
-    const { isTrusted } = kept;
-    const letIn = { verdicts: [verdict, ...others], signal, knownShapes, isTrusted };
+    const { isTrusted, searchedAt } = kept;
+    const letIn = { verdicts: [verdict, ...others], signal, knownShapes, isTrusted, searchedAt };
     const fast = this.#ways.letIn(request, { candidate, host, verdict }, letIn);
     return { fast, bases: [...bases, candidate], share: shareOf(before) };
   }
@@ -269,7 +267,7 @@ export class ModelCompiler {
     const { best, verdicts } = contest;
     const device = best?.host.info?.device;
     const kept = { candidate: best?.candidate.name, device, tried: verdicts, searchedAt: clock.epochNow() };
-    remember(() => memory.put(keyOf(request), bounded(kept)));
+    remember(memory, (each) => each.put(keyOf(request), bounded(kept)));
     model.observe(undefined);
     if (best === undefined) {
       this.#reports.keepReference(model, 'None of the ways that give the same answers is faster.', verdicts);

@@ -48,6 +48,9 @@ export async function searchVariants(parts: VariantSearchParts): Promise<void> {
   } catch (error) {
     if (!signal.aborted)
       reports.refuseVariants(model, `The variants were not tried: ${(error as Error).message}`, all());
+  } finally {
+    // Nobody asks them any more, and they may be large.
+    search.goldens.forget(model.identity);
   }
 }
 

@@ -54,9 +54,17 @@ export function chosenIn({ candidate, tried }: KeptVerdict): KeptTrial | undefin
   return tried.find((each) => each.candidate === candidate && each.passed);
 }
 
-/** Behind everything: a verdict that is not kept costs a search. */
-export function remember(task: () => MaybePromise<void>): void {
-  void (async () => task())().catch(() => undefined);
+/** What is under way in each memory. */
+const underWay = new WeakMap<VerdictMemory, Promise<void>>();
+
+/**
+ * Behind everything: a verdict that is not kept costs a search. One after another, in their order: one that is forgotten right after it was
+ * kept is not to stay because that took longer.
+ */
+export function remember(memory: VerdictMemory, task: (memory: VerdictMemory) => MaybePromise<void>): void {
+  const before = underWay.get(memory) ?? Promise.resolve();
+  const own = before.then(() => task(memory)).catch(() => undefined);
+  underWay.set(memory, own);
 }
 
 /** As much of it as is kept. */

@@ -26,6 +26,8 @@ export interface LetIn extends Partial<Pick<ChosenWayParts, 'knownShapes' | 'isT
   readonly verdicts: readonly Verdict[];
   /** The model is being closed. */
   readonly signal: AbortSignal;
+  /** When it was chosen, in milliseconds since the Unix epoch. Default: now. */
+  readonly searchedAt?: number | undefined;
   /** What to do where it turns out to be wrong. Default: the reference answers. */
   readonly bringBack?: (() => Promise<void>) | undefined;
 }
@@ -33,11 +35,17 @@ export interface LetIn extends Partial<Pick<ChosenWayParts, 'knownShapes' | 'isT
 /** For how long a reference that was closed and opened again stays, in milliseconds, after it was needed. */
 const REST_AFTER_MS = 30_000;
 
+interface WayInUse {
+  readonly fast: FastPath;
+  readonly chosen: ChosenWay;
+  readonly searchedAt: number;
+}
+
 export class WaysInUse {
   readonly #options: CompilerOptions;
   readonly #reports: SearchReports;
   readonly #emit: (event: CompileEvent) => void;
-  readonly #ways = new WeakMap<CompilableModel, { readonly fast: FastPath; readonly chosen: ChosenWay }>();
+  readonly #ways = new WeakMap<CompilableModel, WayInUse>();
 
   constructor(options: CompilerOptions, reports: SearchReports, emit: (event: CompileEvent) => void) {
     this.#options = options;
@@ -58,8 +66,12 @@ export class WaysInUse {
     const { model, open } = request;
     const { identity } = model;
     const { candidate, host, verdict } = chosen;
-    const { verdicts, knownShapes, isTrusted, differs } = letIn;
+    const { verdicts, knownShapes, isTrusted, signal, differs } = letIn;
     const { name } = candidate;
+    if (signal.aborted) {
+      void host.client.retire();
+      return undefined;
+    }
     const emit = (event: Omit<CompileEvent, 'identity'>): void => this.#emit({ identity, candidate: name, ...event });
     const fast = useChosenWay({
       ...this.#options,
@@ -77,15 +89,15 @@ export class WaysInUse {
       onChange: (change) => this.#follow(request, fast, letIn, change),
       onLeak: (reason) => emit({ kind: 'recycled', reason }),
     });
-    emit({ kind: 'chosen', verdicts });
     if (fast.gate.state === 'off') {
-      this.#reports.say(model, { state: 'done', verdicts });
-      this.#drop(request, fast, true);
+      this.#refuse(request, fast, verdicts);
       return undefined;
     }
-    this.#ways.set(model, { fast, chosen });
+    emit({ kind: 'chosen', verdicts });
+    this.#ways.set(model, { fast, chosen, searchedAt: letIn.searchedAt ?? this.#options.clock.epochNow() });
     model.use(fast);
     if (fast.gate.state === 'on') this.#letRest(request);
+    else model.restReference?.(undefined);
     this.#reports.say(model, { state: 'done', missing: undefined, reason: undefined, verdicts, chosen: name });
     return fast;
   }
@@ -97,11 +109,11 @@ export class WaysInUse {
   toBringBack(request: AnyRequest, letIn: LetIn): (() => Promise<void>) | undefined {
     const before = this.#ways.get(request.model);
     if (before === undefined) return undefined;
-    const { fast, chosen } = before;
+    const { fast, chosen, searchedAt } = before;
     const isTrusted = fast.gate.state === 'on';
     return async () => {
       const host = await this.#renew(request, { ...chosen, host: fast.host }, letIn);
-      this.letIn(request, { ...chosen, host }, { ...letIn, isTrusted });
+      this.letIn(request, { ...chosen, host }, { ...letIn, isTrusted, searchedAt });
     };
   }
 
@@ -164,11 +176,23 @@ export class WaysInUse {
   /** It came through all stages: the next start need not go through them again. A variant has to pass on that one's calls. */
   #keepTrusted(request: AnyRequest, { name, host }: FastPath): void {
     if (host.weights !== undefined) return;
-    const { clock, memory } = this.#options;
+    const { memory } = this.#options;
+    // That it is right is shown again and again; that it is the fastest was shown then.
+    const searchedAt = this.#ways.get(request.model)?.searchedAt ?? 0;
     const device = host.info?.device;
     const tried = this.#reports.verdicts(request.model);
-    const kept = { candidate: name, device, tried, searchedAt: clock.epochNow(), isTrusted: true };
-    remember(() => memory.put(keyOf(request), bounded(kept)));
+    const kept = { candidate: name, device, tried, searchedAt, isTrusted: true };
+    remember(memory, (each) => each.put(keyOf(request), bounded(kept)));
+  }
+
+  /** It was wrong before: what answers now, which may be another way, goes on. */
+  #refuse(request: AnyRequest, { name, gate, host, close }: FastPath, verdicts: readonly Verdict[]): void {
+    const { model } = request;
+    const reason = `${name} is not used: ${gate.reason}`;
+    close();
+    if (host.weights !== undefined) return this.#reports.refuseVariants(model, reason, verdicts);
+    remember(this.#options.memory, (memory) => memory.delete(keyOf(request)));
+    this.#reports.keepReference(model, reason, verdicts);
   }
 
   #drop(request: AnyRequest, fast: FastPath, forGood: boolean): void {
@@ -179,7 +203,7 @@ export class WaysInUse {
     this.#reports.say(model, { state: 'done', missing: undefined, reason, chosen: undefined, gate });
     if (!forGood) return;
     // What is kept is a way that gives the same answers: a variant says nothing of it.
-    if (host.weights === undefined) remember(() => this.#options.memory.delete(keyOf(request)));
+    if (host.weights === undefined) remember(this.#options.memory, (memory) => memory.delete(keyOf(request)));
     this.#ways.delete(model);
     model.use(undefined);
     model.restReference?.(undefined);

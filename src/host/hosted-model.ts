@@ -137,6 +137,8 @@ export class HostedModel implements AsyncDisposable {
   /** Of the hosts of faster ways. */
   readonly #hangs: HangWatch;
   readonly #fastLeaks: LeakWatch;
+  /** The host whose memory that watches. */
+  #watched: OpenedHost | undefined;
   #running = 0;
   /** Calls so far. */
   #begun = 0;
@@ -223,7 +225,9 @@ export class HostedModel implements AsyncDisposable {
     // Who may have to be asked later is asked what the caller gave now, whatever it does to it meanwhile.
     const observed = this.#observe !== undefined || this.#answers.hasListeners;
     const waits = !this.#reference.isOpen || fast !== undefined || observed;
-    const args = messagePortable(given, waits && transfer !== true) as readonly Portable[];
+    // What is not kept is nobody's to look at once the caller has it back: also not of who came to listen meanwhile.
+    const isKept = waits && transfer !== true;
+    const args = messagePortable(given, isKept) as readonly Portable[];
     this.#running++;
     this.#begun++;
     try {
@@ -232,11 +236,11 @@ export class HostedModel implements AsyncDisposable {
           const answer = await fast.run(args, { signal, deadlineMs: options.deadlineMs });
           const revived = reviveTensors(answer);
           copyTime(answer, revived);
-          if (transfer !== true) this.#answers.emit({ args, answer: undefined });
+          if (isKept) this.#answers.emit({ args, answer: undefined });
           return revived;
         }
         const told = await this.#reference.run(args, signal, transfer === true);
-        if (transfer !== true) {
+        if (isKept) {
           this.#observe?.(args, told);
           this.#answers.emit({ args, answer: told });
         }
@@ -252,10 +256,14 @@ export class HostedModel implements AsyncDisposable {
     if (this.#openWay === undefined) throw new ClosedError();
     const opened = await this.#openWay(way, signal);
     this.#hangs.watch(opened.client);
-    this.#fastLeaks.begin();
-    watchLeaks(opened.client, this.#fastLeaks, (grownBytes) => {
-      if (this.#fast?.host === opened) this.#fast.onLeak(grownBytes);
-    });
+    const add = (bytes: number): number | undefined => {
+      // One that is on trial, or has had its time, says nothing of the one that is used.
+      if (this.#fast?.host !== opened) return undefined;
+      if (this.#watched !== opened) this.#fastLeaks.begin();
+      this.#watched = opened;
+      return this.#fastLeaks.add(bytes);
+    };
+    watchLeaks(opened.client, { add }, (grownBytes) => this.#fast?.onLeak(grownBytes));
     return opened;
   }
 
@@ -303,9 +311,10 @@ export class HostedModel implements AsyncDisposable {
     return this.#reference.isResting;
   }
 
-  /** @internal Called once, when the model is being closed. */
+  /** @internal Called once, when the model is being closed; at once where it is. */
   onClosing(listener: () => void): void {
-    this.#closing.event(listener);
+    if (this.#closed === undefined) this.#closing.event(listener);
+    else listener();
   }
 
   /** @internal What `backendReport` says of the search. */

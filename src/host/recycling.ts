@@ -4,7 +4,11 @@ import type { LeakWatch } from '../leak-watch.ts';
 import type { HostClient } from './host-client.ts';
 
 /** Calls `onLeak` with the bytes that its memory grew by, where it is to be replaced. */
-export function watchLeaks(client: HostClient, watch: LeakWatch, onLeak: (grownBytes: number) => void): void {
+export function watchLeaks(
+  client: HostClient,
+  watch: Pick<LeakWatch, 'add'>,
+  onLeak: (grownBytes: number) => void,
+): void {
   client.onTurn(({ memoryBytes }) => {
     const grownBytes = memoryBytes === undefined ? undefined : watch.add(memoryBytes);
     if (grownBytes !== undefined) onLeak(grownBytes);

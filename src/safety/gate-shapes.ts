@@ -18,6 +18,8 @@ export interface ShapeTrial {
   answers: number;
   /** Of the reference's answers; undefined where they vary, or none is known. */
   structure: string | undefined;
+  /** Whether they were seen to vary: it stays unknown, also where what follows is alike. */
+  varies: boolean;
   /** Whether an answer of the reference had only finite numbers: where none has, what is not finite is no fault. */
   isFinite: boolean;
 }
@@ -41,6 +43,7 @@ export class GateShapes {
         shadowed: 0,
         answers: 0,
         structure: undefined,
+        varies: false,
         isFinite: false,
       };
       this.#trials.set(shape, trial);
@@ -72,8 +75,7 @@ export function faultOf(answer: Portable, { structure, isFinite }: ShapeTrial): 
 export function learn(trial: ShapeTrial, outputs: readonly Portable[]): void {
   const structures = new Set(outputs.map(structureOf));
   if (trial.structure !== undefined) structures.add(trial.structure);
-  // Once it varies it is not known any more, also where what follows is alike.
-  const isKnown = structures.size === 1 && (trial.stage === 'new' || trial.structure !== undefined);
-  trial.structure = isKnown ? [...structures][0] : undefined;
+  trial.varies ||= structures.size > 1;
+  trial.structure = trial.varies ? undefined : [...structures][0];
   trial.isFinite ||= outputs.some((each) => findNonFinite(each) === undefined);
 }

@@ -148,3 +148,14 @@ test('costs stay finite and positive, whatever is observed', () => {
     ),
   );
 });
+
+test('a clock that is too coarse to see a run is no end of the curve', () => {
+  const curve = curveOf({ 1: 0, 2: 0, 8: 1 });
+  // A machine that got slower, and then faster again.
+  for (const cost of [1, 0]) {
+    for (let i = 0; i < 8; i++) for (const size of [1, 2, 8]) curve.observe(size, cost, 100 * i);
+    for (const size of [1, 2, 8]) expect(curve.costOf(size)).toBeLessThan(10);
+  }
+  for (let i = 0; i < 200; i++) for (const size of [1, 2, 8]) curve.observe(size, size, 10_000 + 100 * i);
+  for (const size of [1, 2, 8]) expect(curve.costOf(size)).toBeCloseTo(size, 1);
+});

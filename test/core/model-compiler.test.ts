@@ -106,7 +106,7 @@ class SimulatedModel implements CompilableModel {
   report(search: SearchReport): void {
     this.search = search;
   }
-  onClosing(): void {}
+  onClosing(_listener: () => void): void {}
   async leave({ client }: OpenedHost): Promise<void> {
     await client.retire();
   }
@@ -600,6 +600,18 @@ describe('at the next start', () => {
     expect(Object.keys(second.hosts).toSorted()).toEqual(['fast', 'slow']);
   });
 
+  test('what was proven again since, and came through all stages, was chosen no later for that', async () => {
+    const kept = new Map<string, KeptVerdict>();
+    await setUp({ slow, fast }, { kept }).search();
+    const second = setUp({ slow, fast }, { kept, startMs: 20 * 86_400_000 });
+    await second.search();
+    await second.serve(4);
+    expect([...kept.values()][0]?.isTrusted).toBe(true);
+    const third = setUp({ slow, fast }, { kept, startMs: 31 * 86_400_000 });
+    await third.search();
+    expect(Object.keys(third.hosts)).toEqual(['slow', 'fast']);
+  });
+
   test('what is there is not found out first', async () => {
     const kept = new Map<string, KeptVerdict>();
     const first = setUp({ fast }, { kept });
@@ -724,4 +736,38 @@ describe('at the next start', () => {
     await first.settle(first.clock.run(1000));
     expect(kept.size).toBe(0);
   });
+
+  test('what was wrong is not kept by a memory that takes longer to keep than to forget', async () => {
+    let lies = false;
+    const liar: Way = (each) => ({ answer: lies ? each : right(each), ms: 1 });
+    const kept = new Map<string, KeptVerdict>();
+    const wait = (ms: number): Promise<void> => new Promise((resolve) => void all.clock.after(ms, resolve));
+    const memory: VerdictMemory = {
+      ...inMap(kept),
+      async put(key, verdict) {
+        await wait(5000);
+        kept.set(key, verdict);
+      },
+    };
+    const all = setUp({ fast: liar }, { memory, sampleRate: 1 });
+    await all.search();
+    await all.serve(4);
+    lies = true;
+    await all.run(4, 1);
+    await all.settle(all.clock.run(60_000));
+    expect(all.onWrong).toHaveBeenCalledOnce();
+    expect([...kept]).toEqual([]);
+  });
+});
+
+test('a model that is closed before its search begins is not searched, and what was kept of it stays', async () => {
+  const kept = new Map<string, KeptVerdict>();
+  await setUp({ fast }, { kept }).search();
+  const { compiler, request, settle, clock, hosts, model } = setUp({ fast }, { kept });
+  model.onClosing = (listener) => listener();
+  const searching = compiler.compileAsync(request);
+  await settle(clock.run(100_000));
+  expect(await settle(searching)).toBeUndefined();
+  expect(Object.values(hosts).filter(({ retired }) => !retired)).toEqual([]);
+  expect(kept.size).toBe(1);
 });

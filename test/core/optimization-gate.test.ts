@@ -496,3 +496,24 @@ test.each<[Portable, Portable, boolean]>([
 ])('%j and %j are of one structure: %s', (a, b, same) => {
   expect(structureOf(a) === structureOf(b)).toBe(same);
 });
+
+describe('of a shape that it was proven on elsewhere, and of which there are no goldens here,', () => {
+  test('it answers nothing, trusted or not, before something is known that its answers cannot be', async () => {
+    const { enable, world, gate, settle } = createGated({}, { proven: [callShape(inputOf(1))], isTrusted: true });
+    expect(gate.state).toBe('shadow');
+    await enable();
+    expect(gate.state).toBe('on');
+    world.behaviour = 'NaN';
+    expect(isRight(await settle(gate.run(inputOf(1))), inputOf(1))).toBe(true);
+    expect(gate.state).toBe('recovering');
+  });
+
+  test('an answer of another structure is found within the call', async () => {
+    const { enable, world, gate, settle } = createGated({}, { proven: [callShape(inputOf(1))] });
+    await enable();
+    expect(gate.state).toBe('on');
+    world.behaviour = 'misshapen';
+    expect(isRight(await settle(gate.run(inputOf(1))), inputOf(1))).toBe(true);
+    expect(gate.state).toBe('recovering');
+  });
+});

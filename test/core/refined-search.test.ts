@@ -126,6 +126,14 @@ describe('made-up inputs', () => {
     expect(report()?.goldens).toEqual({ captured: 3, generated: 0 });
   });
 
+  test('of which nothing comes leave nobody listening to the calls', async () => {
+    const { settle, searching, search: report, model, run, goldens } = begin({}, generated);
+    expect(await settle(searching)).toBeUndefined();
+    expect(report()).toMatchObject({ state: 'off' });
+    await run(1);
+    expect(goldens.summary(model.identity).captured).toBe(0);
+  });
+
   test('give way to real ones that come meanwhile, of which the shape then counts as proven', async () => {
     const { settle, searching, search: report, runs, run } = begin({ fast: takes(1) }, generated);
     await runs(1, 2);

@@ -142,6 +142,35 @@ test('a model that is closed while inputs are gathered, or variants tried, leave
   }
 });
 
+test('a model that is closed at whichever moment of the end of a search leaves nothing open', async () => {
+  const search = async (closesAfter: number): Promise<boolean | undefined> => {
+    let last = Infinity;
+    let hops = closesAfter;
+    const begin = (runs: number) => {
+      last = runs;
+      const simulated = simulateSearch(
+        { fast: { answer: (question, n) => (n === last && close(), right(question)), ms: 5 } },
+        { request: { variants: undefined } },
+      );
+      return simulated;
+    };
+    const first = begin(Infinity);
+    await first.runs(1, 4);
+    await first.settle(first.searching);
+    const second = begin(first.hosts.get('fast')?.runs as number);
+    function close(): void {
+      if (hops-- > 0) return queueMicrotask(close);
+      second.closed.emit();
+      second.model.use(undefined);
+    }
+    await second.runs(1, 4);
+    await second.settle(second.searching);
+    await second.idle();
+    return second.hosts.get('fast')?.retired;
+  };
+  for (let hops = 0; hops < 40; hops++) expect([hops, await search(hops)]).toEqual([hops, true]);
+});
+
 test.each([
   ['together', 3000],
   ['even alone', 50],
@@ -156,4 +185,51 @@ test.each([
   expect(hosts.size).toBe(0);
   expect(events.at(-1)?.kind).toBe('variants_refused');
   expect((await run(99)).by).toBe('reference');
+});
+
+test('one that was wrong before, in this process, takes the place of nobody', async () => {
+  const ways = { fast: { answer: right, ms: 5 }, 'int8 on fast': int8 };
+  const { runs, run, idle, search, hosts, events, orchestrator, clock, settle } = simulateSearch(ways);
+  const other = orchestrator.gateOptimization({
+    model: 'model',
+    optimizationName: 'int8 on fast',
+    reference: ([question]) => right(question as Numbers),
+    optimized: ([question]) => question as Numbers,
+  });
+  for (let i = 1; i < 5; i++) await other.run([Float32Array.of(i, 0)]);
+  await settle(clock.run(1000));
+  expect(other.state).toBe('off');
+  await runs(1, 70);
+  await idle();
+  expect(hosts.get('int8 on fast')?.retired).toBe(true);
+  expect(search()).toMatchObject({ state: 'done', chosen: 'fast' });
+  expect(hosts.get('fast')?.retired).toBe(false);
+  expect((await run(99)).by).toBe('fast');
+  expect(events.map(({ candidate }) => candidate)).not.toContain('int8 on fast');
+});
+
+test('once they are decided, what they were held against is let go', async () => {
+  const { runs, idle, search, twinGoldens } = simulateSearch({ 'int8 on cpu': int8 });
+  await runs(1, 60);
+  expect(twinGoldens.summary('model').bytes).toBeGreaterThan(0);
+  await runs(60, 70);
+  await idle();
+  expect(search()?.chosen).toBe('int8 on cpu');
+  expect(twinGoldens.summary('model').bytes).toBe(0);
+});
+
+test('where memory is short the reference is open from when one is let in until it answers', async () => {
+  const ways = { fast: { answer: right, ms: 5 }, 'int8 on fast': int8 };
+  const { runs, run, idle, search, restAfterMs } = simulateSearch(ways, { memoryBudgetMb: 1e-9 });
+  await runs(1, 50);
+  expect([search()?.chosen, restAfterMs()]).toEqual(['fast', 30_000]);
+  for (let i = 50; i < 70 && search()?.chosen === 'fast'; i++) {
+    await run(i);
+    await idle();
+  }
+  expect([search()?.chosen, restAfterMs()]).toEqual(['int8 on fast', undefined]);
+  await run(99);
+  await idle();
+  expect((await run(100)).by).toBe('int8 on fast');
+  expect(restAfterMs()).toBe(30_000);
 });

@@ -105,7 +105,7 @@ export async function meetFault(fault: Fault, options: MeetOptions): Promise<Mee
   });
   const epochly = createEpochly(lying, { config: plain(sampleRate, 3) });
   // One way, and no options that are tried beside it.
-  const frameworkOptions = { intraOpNumThreads: 1, graphOptimizationLevel: 'all' };
+  const frameworkOptions = { intraOpNumThreads: 1, graphOptimizationLevel: 'all', freeDimensionOverrides: {} };
   const opened = await epochly.load(subject.source, { backend: 'auto', frameworkOptions });
   model = opened;
   const ask = async (): Promise<void> => {

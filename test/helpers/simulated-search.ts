@@ -38,6 +38,7 @@ export interface SimulatedSearchOptions {
   readonly validator?: OutputValidator<ValidationReport>;
   /** Most bytes of the inputs and answers that variants are held against. */
   readonly maxBytes?: number;
+  readonly memoryBudgetMb?: number;
   /** What an earlier search came to. */
   readonly kept?: Map<string, KeptVerdict>;
   /** Whatever else the search is asked for. */
@@ -55,6 +56,7 @@ export function simulateSearch(
     request = {},
     kept = new Map(),
     maxBytes,
+    memoryBudgetMb,
   }: SimulatedSearchOptions = {},
 ) {
   const clock = createFakeClock();
@@ -63,6 +65,7 @@ export function simulateSearch(
   let observer: ((args: readonly Portable[], answer: Portable) => void) | undefined;
   let fast: FastPath | undefined;
   let search: SearchReport | undefined;
+  let restAfterMs: number | undefined;
   const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   /** Those of the reference. */
   const answers = new WeakSet<object>();
@@ -80,6 +83,7 @@ export function simulateSearch(
       fast = way;
       if (before !== way) before?.close();
     },
+    restReference: (idleMs) => (restAfterMs = idleMs),
     leave: ({ client }) => client.retire(),
     report: (report) => (search = report),
     onClosing: (listener) => void closed.event(listener),
@@ -109,18 +113,21 @@ export function simulateSearch(
     pairs: Parameters<typeof validator.validate>[0],
   ) => ValidationReport;
   const goldens = new GoldenStore();
+  const twinGoldens = new GoldenStore({ maxPerShape: 256, maxBytes });
+  // One call beside the reference, and it is on: what comes between is the gate's matter.
+  const orchestrator = new SafetyOrchestrator({
+    clock,
+    goldens,
+    sampleRate,
+    stages: [],
+    shadowCalls: 1,
+    random: createRandom(7),
+  });
   const compiler = new ModelCompiler({
     clock,
     goldens,
-    // One call beside the reference, and it is on: what comes between is the gate's matter.
-    orchestrator: new SafetyOrchestrator({
-      clock,
-      goldens,
-      sampleRate,
-      stages: [],
-      shadowCalls: 1,
-      random: createRandom(7),
-    }),
+    orchestrator,
+    memoryBudgetMb,
     memory: {
       get: (key) => kept.get(key),
       put: (key, verdict) => void kept.set(key, verdict),
@@ -145,7 +152,7 @@ export function simulateSearch(
           variants.map((precision) => ({ precision, source: precision })),
           bases,
         ).filter(({ name }) => name in ways),
-      goldens: new GoldenStore({ maxPerShape: 256, maxBytes }),
+      goldens: twinGoldens,
       differs({ output }, answer) {
         const report = validate([{ expected: output, actual: answer }]);
         return report.verdict === 'failed' ? report.message : undefined;
@@ -196,9 +203,13 @@ export function simulateSearch(
     runs,
     idle,
     closed,
+    goldens,
+    twinGoldens,
+    orchestrator,
     searching,
     settle,
     kept,
     search: () => search,
+    restAfterMs: () => restAfterMs,
   };
 }

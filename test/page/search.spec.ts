@@ -32,10 +32,13 @@ test('typing fast shows only the last query, and never loads the model again', a
   const models: string[] = [];
   page.on('request', (request) => request.url().endsWith('.onnx') && models.push(request.url()));
   await ready(page);
+  // The search for faster ways reads it too.
+  await expect(page.getByText(/was chosen|answers all calls/)).toBeVisible({ timeout: 60_000 });
+  const before = models.length;
   await query(page).pressSequentially('the train was late because of the snow');
   await expect(results(page).first()).toContainText('The train was late because of snow on the tracks.');
   await expect(page.locator('#flight')).toHaveText('0');
-  expect(models).toHaveLength(1);
+  expect(models).toHaveLength(before);
 });
 
 test('works by keyboard alone', async ({ page }) => {

@@ -19,7 +19,9 @@ async function start({ address, verdictsPath }: Start) {
     { ...browserPlatform, listBackends: async () => [{ backend: 'webgpu', available: true }] },
     { config: { cache: { enabled: false }, compilation: { keepVerdicts: true, verdictsPath } } },
   );
-  const model = await load(address, { backend: 'auto' });
+  // No options that are tried beside it.
+  const frameworkOptions = { graphOptimizationLevel: 'all', freeDimensionOverrides: {} };
+  const model = await load(address, { backend: 'auto', frameworkOptions });
   const isOver = (): boolean => ['done', 'off'].includes(model.backendReport.search?.state ?? '');
   for (let first = 10; !isOver(); first++) {
     const input_ids = tensor('int64', [first % 1000, 17, 98], [1, 3]);
