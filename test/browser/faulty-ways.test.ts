@@ -26,7 +26,18 @@ async function meet(fault: Fault): Promise<void> {
   expect(meeting.calls).toBeGreaterThan(20);
 }
 
+/** Of those that come later, some of each kind: Node's tests and the bench of faults have them all, and each takes many calls. */
+const LATER = [
+  'wrong after a while',
+  'answers of calls at one time swapped',
+  'crashes after a while',
+  'hangs after a while',
+  'loses the device after a while',
+];
+
 // What is real here is WebAssembly: with WebGPU it is the same.
 describe.skipIf(inject('webgpu'))('a faster way', () => {
-  for (const fault of makeFaults()) test(fault.name, () => meet(fault));
+  const faults = makeFaults().filter(({ appears, name }) => appears !== 'later' || LATER.includes(name));
+  test('is met with all of them', () => expect(faults.filter(({ appears }) => appears === 'later')).toHaveLength(5));
+  for (const fault of faults) test(fault.name, () => meet(fault));
 });

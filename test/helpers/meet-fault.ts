@@ -66,7 +66,7 @@ const DEADLINE_MS = 60_000;
 export const TOGETHER = 3;
 /** A model that fails so many of its callers is not looked at further. */
 const MAX_FAILED = 2;
-const MAX_SEARCH_CALLS = 5000;
+const MAX_SEARCH_CALLS = 50_000;
 const QUESTIONS = 24;
 const TOLERANCE = 1e-4;
 /** Calls after it was found, all of which have to be right. */
