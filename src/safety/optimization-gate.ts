@@ -186,10 +186,9 @@ export class OptimizationGate implements Disposable {
     // Then the call came with the right to be compared.
     let isHeld = this.#state === 'staged';
     try {
-      const { answer, hops } = await this.#ways.askBoth(call, options);
-      if (hops.length !== 1) {
+      const { answer, fellBack, error } = await this.#ways.askBoth(call, options);
+      if (fellBack) {
         this.#counts.fallbacks++;
-        const error = hops[0]?.error;
         if (error instanceof DoubtError && error.fault !== undefined && generation === this.#generation)
           this.#judgeFault(error.fault, trial, answer);
         return answer;

@@ -467,6 +467,8 @@ describe('where two copies are more than the memory budget', () => {
     const { run, clock, model } = all;
     await resting(all);
     await run(4, 1);
+    // Of those that may hang none is left.
+    await clock.run(10_000);
     expect(clock.pending).toBe(1);
     model.use(undefined);
     expect(clock.pending).toBe(0);
