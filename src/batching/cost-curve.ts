@@ -161,8 +161,8 @@ export class CostCurve {
       point.meanMs = point.count === 1 ? cost : Math.min(point.meanMs, cost);
       return;
     }
-    const counted = Math.min(cost, HELD_UP * Math.max(point.meanMs, LEAST_MS));
-    const off = Math.min(HELD_UP, counted / Math.max(point.costMs, LEAST_MS)) - 1;
+    const counted = Math.min(cost, HELD_UP * point.meanMs);
+    const off = Math.min(HELD_UP, counted / point.costMs) - 1;
     this.#variance += (off * off - this.#variance) * NEWEST;
     point.meanMs += (counted - point.meanMs) * Math.max(NEWEST, 1 / point.count);
   }
@@ -177,7 +177,7 @@ export class CostCurve {
     let [off, weights] = [0, 0];
     for (const { size, meanMs, count } of known) {
       if (line === undefined) break;
-      off += count * (meanMs / Math.max(line(size), LEAST_MS) - 1) ** 2 - this.#variance;
+      off += count * (meanMs / line(size) - 1) ** 2 - this.#variance;
       weights += count;
     }
     const offTheLine = Math.max(OFF_THE_LINE ** 2, off / Math.max(1, weights));

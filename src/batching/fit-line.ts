@@ -7,8 +7,6 @@ export interface MeanCost {
   readonly count: number;
 }
 
-/** What took less than a clock can tell. */
-const LEAST_MS = 1e-6;
 /** So many of one size weigh as much as any number. */
 const MOST = 32;
 
@@ -20,7 +18,7 @@ export function fitLine(sizes: readonly MeanCost[]): ((size: number) => number) 
   if (sizes.length < 3) return undefined;
   let [w, x, y, xx, xy] = [0, 0, 0, 0, 0];
   for (const { size, meanMs, count } of sizes) {
-    const weight = Math.min(count, MOST) / Math.max(meanMs, LEAST_MS) ** 2;
+    const weight = Math.min(count, MOST) / meanMs ** 2;
     w += weight;
     x += weight * size;
     y += weight * meanMs;

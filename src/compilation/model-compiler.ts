@@ -268,7 +268,6 @@ export class ModelCompiler {
     const device = best?.host.info?.device;
     const kept = { candidate: best?.candidate.name, device, tried: verdicts, searchedAt: clock.epochNow() };
     remember(memory, (each) => each.put(keyOf(request), bounded(kept)));
-    model.observe(undefined);
     if (best === undefined) {
       this.#reports.keepReference(model, 'None of the ways that give the same answers is faster.', verdicts);
       return { bases, fast: undefined, share: 1 };

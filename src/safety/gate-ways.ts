@@ -97,7 +97,7 @@ export class GateWays {
     this.#hopName = optimized.name;
     this.#budgetMs = budgetMs;
     this.#hangs = new HangTimer(clock, budgetMs);
-    signal.addEventListener('abort', () => this.#hangs.stop());
+    signal.addEventListener('abort', () => this.#hangs.end());
     const serving: FallbackHop<GatedCall, Portable> = {
       ...optimized,
       breaker,

@@ -17,6 +17,7 @@ export class HangTimer {
   /** In the order in which they began. */
   readonly #waited = new Set<WaitedCall>();
   #timer: Disposable | undefined;
+  #isLast = false;
 
   constructor(clock: Pick<Clock, 'now' | 'after' | 'soon'>, budgetMs: () => number) {
     this.#clock = clock;
@@ -31,11 +32,17 @@ export class HangTimer {
   /** It has ended. The timer goes on, unless nobody is waited for when it fires: most calls end long before. */
   delete(call: WaitedCall): void {
     this.#waited.delete(call);
+    if (this.#isLast) this.#stopIfIdle();
   }
 
-  /** Nobody is waited for any more. */
-  stop(): void {
-    this.#waited.clear();
+  /** No other calls come: the timer ends with the last that is waited for. */
+  end(): void {
+    this.#isLast = true;
+    this.#stopIfIdle();
+  }
+
+  #stopIfIdle(): void {
+    if (this.#waited.size > 0) return;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
   }

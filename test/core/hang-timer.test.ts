@@ -56,11 +56,19 @@ test('what is waited for longer, since more calls share the device, has that tim
   expect(given).toEqual([['first', 250]]);
 });
 
-test('stopped, it gives up nobody and waits for nothing', async () => {
+test('once no other calls come, it ends with the last that is waited for, at its own time or before', async () => {
   const { clock, timer, given, begin } = setUp();
-  begin('first');
-  timer.stop();
-  expect(clock.pending).toBe(0);
+  begin('hangs');
+  const ends = begin('ends');
+  timer.end();
+  timer.delete(ends);
   await clock.run(1000);
-  expect(given).toEqual([]);
+  expect(given).toEqual([['hangs', 100]]);
+  expect(clock.pending).toBe(0);
+  const other = setUp();
+  const call = other.begin('ends');
+  other.timer.end();
+  expect(other.clock.pending).toBe(1);
+  other.timer.delete(call);
+  expect(other.clock.pending).toBe(0);
 });

@@ -434,6 +434,16 @@ test('what drifts within its bound is built anew, and what was kept of its answe
 });
 
 describe('closed', () => {
+  test('a call that hangs is answered by the reference all the same, and nothing is waited for after it', async () => {
+    const { gate, enable, settle, world, clock } = createGated();
+    await enable();
+    world.behaviour = 'hangs';
+    const waiting = gate.run(inputOf(900));
+    gate[Symbol.dispose]();
+    expect(isRight(await settle(waiting), inputOf(900))).toBe(true);
+    expect(clock.pending).toBe(0);
+  });
+
   test.each<[string, (gated: ReturnType<typeof createGated>) => Promise<unknown>]>([
     ['before a call', async () => undefined],
     ['in the canary', async ({ gate, settle }) => settle(gate.run(inputOf(1)))],
