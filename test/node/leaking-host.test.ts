@@ -44,7 +44,7 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-test('it is replaced while it serves; every call is answered, and it is gone', async () => {
+async function openModel(): Promise<HostedModel> {
   const model = new HostedModel({
     framework: 'onnxruntime',
     identity: 'sha',
@@ -56,8 +56,11 @@ test('it is replaced while it serves; every call is answered, and it is gone', a
     openWay: openLeaking,
   });
   onTestFinished(() => model.close());
-  const replaced: string[] = [];
-  model.onHostReplaced(({ message }) => replaced.push(message));
+  return model;
+}
+
+/** The processes that answered, in order. */
+async function callUntilReplaced(model: HostedModel): Promise<ReadonlySet<number>> {
   const pids = new Set<number>();
   for (let n = 0; n < 2000 && pids.size < 2; n += 10) {
     const calls = Array.from({ length: 10 }, async (_, i) => {
@@ -67,24 +70,26 @@ test('it is replaced while it serves; every call is answered, and it is gone', a
     });
     await Promise.all(calls);
   }
-  expect(replaced).toEqual([expect.stringMatching(/grew run by run, by \d+ MB/)]);
+  return pids;
+}
+
+async function expectReplaced(pids: ReadonlySet<number>): Promise<void> {
   const [old, fresh] = [...pids] as [number, number];
   await vi.waitFor(() => expect(isAlive(old)).toBe(false));
   expect(isAlive(fresh)).toBe(true);
+}
+
+test('it is replaced while it serves; every call is answered, and it is gone', async () => {
+  const model = await openModel();
+  const replaced: string[] = [];
+  model.onHostReplaced(({ message }) => replaced.push(message));
+  const pids = await callUntilReplaced(model);
+  expect(replaced).toEqual([expect.stringMatching(/grew run by run, by \d+ MB/)]);
+  await expectReplaced(pids);
 });
 
 test("a faster way's is replaced as well, and every call is answered by one or the other", async () => {
-  const model = new HostedModel({
-    framework: 'onnxruntime',
-    identity: 'sha',
-    variant: '',
-    clock: systemClock,
-    first: await openLeaking(),
-    reopen: openLeaking,
-    modelBytes: 0,
-    openWay: openLeaking,
-  });
-  onTestFinished(() => model.close());
+  const model = await openModel();
   const leaks: number[] = [];
   const { signal } = new AbortController();
   const open = (): Promise<OpenedHost> => model.openWay({ backend: 'cpu' }, signal);
@@ -107,20 +112,10 @@ test("a faster way's is replaced as well, and every call is answered by one or t
     },
   });
   onTestFinished(() => host.client.retire());
-  const pids = new Set<number>();
-  for (let n = 0; n < 2000 && pids.size < 2; n += 10) {
-    const calls = Array.from({ length: 10 }, async (_, i) => {
-      const [answer, pid] = (await model.run(n + i)) as [number, number];
-      expect(answer).toBe(2 * (n + i));
-      pids.add(pid);
-    });
-    await Promise.all(calls);
-  }
+  const pids = await callUntilReplaced(model);
   expect(leaks).toHaveLength(1);
   expect(leaks[0]).toBeGreaterThan(256e6);
-  const [old, fresh] = [...pids] as [number, number];
-  await vi.waitFor(() => expect(isAlive(old)).toBe(false));
-  expect(isAlive(fresh)).toBe(true);
+  await expectReplaced(pids);
 });
 
 test.each(['process', 'worker'] as const)(
