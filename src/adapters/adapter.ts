@@ -197,6 +197,11 @@ export interface InferenceAdapter<Model extends object = any> {
   retain?(model: Model, call: ModelCall): ModelCall;
   /** Frees the tensors in arguments that were retained or joined, or in an answer that nobody gets. Default: nothing. */
   free?(model: Model, value: unknown): void;
+  /**
+   * Told of a retained call that was answered as one of a joined call: nobody reads its inputs any more, nor shares their memory.
+   * Default: nothing.
+   */
+  reuse?(model: Model, call: ModelCall): void;
   /** How many runs of a model may be under way at once; not asked where there is `timeOf`. Default: any number, and one batch. */
   concurrency?(model: Model): number;
   /**

@@ -1,9 +1,10 @@
 /** @module InferenceSession of onnxruntime-web, onnxruntime-node, or any twin of that shape. */
 
+import { ArrayPool } from '../array-pool.ts';
 import { UnsupportedOperationError } from '../errors.ts';
 import type { ModelCall } from '../call.ts';
 import { copyPortable, isPlainObject } from '../portable.ts';
-import type { Portable } from '../portable.ts';
+import type { TypedArray } from '../portable.ts';
 import { isTensorLike } from '../tensor.ts';
 import type { TensorLike, TensorType } from '../tensor.ts';
 import type { BatchKeyParts, BatchRefusal, CompileOptions, InferenceAdapter, TensorInfo } from './adapter.ts';
@@ -30,6 +31,8 @@ interface SessionClass {
 }
 
 const classes = new TensorClasses();
+/** What calls are kept in while they wait, and joined in. */
+const pool = new ArrayPool();
 const signatures = new WeakMap<object, Signature>();
 
 /**
@@ -99,10 +102,14 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
   batchKey,
   rowsOf: (_session, call) => rowsOfFeeds(call),
   join(session, calls) {
-    const { feeds, sizes } = joinFeeds(calls, classes.maker(session, calls[0]?.args));
+    const { feeds, sizes } = joinFeeds(calls, classes.maker(session, calls[0]?.args), pool);
     return { entryPoint: 'run', args: [feeds], sizes };
   },
-  split: (session, { sizes }, output) => splitAnswer(output, sizes, classes.maker(session, output)),
+  split(session, joined, output) {
+    const answers = splitAnswer(output, joined.sizes, classes.maker(session, output));
+    giveBack(joined);
+    return answers;
+  },
   retain(_session, call) {
     const [feeds, ...rest] = call.args;
     if (!isPlainObject(feeds)) return call;
@@ -113,6 +120,7 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
     }
     return { ...call, args: [copies, ...rest] };
   },
+  reuse: (_session, call) => giveBack(call),
   // In browsers a second run that begins before the first has ended is an error; in Node it waits its turn.
   concurrency: (session) => (typeof read(read(session, 'handler'), 'sessionId') === 'number' ? 1 : 2),
   padding: {
@@ -133,7 +141,11 @@ function batchKey(session: OnnxSession, call: ModelCall): BatchKeyParts | BatchR
 /** What onnxruntime takes as well as a tensor of its own class. */
 function plainCopy(value: TensorLike): TensorLike {
   const { type, data, dims } = value;
-  return makePlain(type, copyPortable(data as Portable), dims.slice());
+  return makePlain(type, Array.isArray(data) ? data.slice() : pool.copy(data as TypedArray), dims.slice());
+}
+
+function giveBack({ args: [feeds] }: ModelCall): void {
+  for (const each of valuesOf(feeds)) if (isTensorLike(each)) pool.giveBack(each.data);
 }
 
 function signatureOf(session: OnnxSession): Signature {

@@ -4,7 +4,9 @@ import { sizeAbove, sizeBelow, sizeWithin } from './batch-sizes.ts';
 import type { CostCurve } from './cost-curve.ts';
 
 /** Sizes whose rows a millisecond are within this share of the best are as good: the smallest answers first. */
-const TIE = 0.02;
+const TIE = 0.01;
+/** Whom a batch would leave behind it takes along, where that serves as many and it is longer by no more than this share. */
+const LEFT_BEHIND = 1 / 3;
 /** A batch must serve so many times the rows of single runs: for less it is not worth the copies that it takes. */
 const PAYS = 1.05;
 /** What waiting must gain in rows a millisecond before anybody is kept waiting for it. */
@@ -17,7 +19,10 @@ const LONG_BATCHES = [
   { share: 0.5, worth: 1.05 },
   { share: 1, worth: 1.1 },
 ] as const;
-/** A size that was not run for so long, or for so many times its cost, is run again while the budget allows. */
+/**
+ * A size that was not run for so long, or for so many times its cost, is run again while the budget allows; and the longer, the
+ * more often in a row it cost what it was known to.
+ */
 const STALE_MS = 100;
 const STALE_RUNS = 50;
 /** One that has to be gathered first, while the device idles, is run again so many times more seldom. */
@@ -116,7 +121,10 @@ function mostEfficient(through: Throughput, sizes: readonly number[]): number {
   let best = 0;
   for (const size of sizes) best = Math.max(best, efficiency(through, size));
   if (sizes.includes(1) && best < efficiency(through, 1) * PAYS) return 1;
-  return sizes.find((size) => efficiency(through, size) >= best * (1 - TIE)) ?? 1;
+  const asGood = sizes.filter((size) => efficiency(through, size) >= best * (1 - TIE));
+  const [smallest = 1] = asGood;
+  const all = sizes.at(-1) as number;
+  return asGood.includes(all) && all <= smallest * (1 + LEFT_BEHIND) ? all : smallest;
 }
 
 function bestSize(situation: BatchSituation, available: number): number {
@@ -168,7 +176,7 @@ function sizeToExplore(situation: BatchSituation, available: number): number | u
     if (size === undefined || size < 1 || size > available || size > largest * 2 || !isTolerable(situation, size))
       continue;
     const at = curve.lastObserved(size) ?? -Infinity;
-    const staleMs = Math.max(STALE_MS, STALE_RUNS * (curve.hopedCostOf(size) ?? 0));
+    const staleMs = Math.max(STALE_MS, STALE_RUNS * (curve.hopedCostOf(size) ?? 0)) * curve.steadiness(size);
     const stale = now - at > (size > situation.waitingRows ? GATHERED : 1) * staleMs;
     if (stale && (stalest === undefined || at < stalest.at)) stalest = { size, at };
   }

@@ -9,7 +9,7 @@ export function nearestSize(rows: number): number {
 
 /** The largest kept size of no more rows. */
 export function sizeWithin(rows: number): number {
-  return rows <= 8 ? rows : Math.floor(rows / stepAt(rows)) * stepAt(rows);
+  return rows <= 8 ? Math.floor(rows) : Math.floor(rows / stepAt(rows)) * stepAt(rows);
 }
 
 /** The kept size before this one; undefined of 1. */

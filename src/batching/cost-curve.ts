@@ -24,6 +24,8 @@ const USUAL_SPREAD = 0.1;
  * machine has changed, and all sizes with it. What is shorter is a pause of the garbage collector's, or of another process.
  */
 const CHANGE_RUN = 4;
+/** Of a size that goes on costing what it did, so much as is learned is told apart. */
+const MOST_STEADY = 32;
 /** What took less than a clock can tell. */
 const LEAST_MS = 1e-6;
 const CHANGE_MS = 200;
@@ -51,6 +53,7 @@ interface Point {
   /** The first batch of a size pays for what is done once (shaders, memory): its cost is replaced by the second's. */
   provisional: boolean;
   observedAt: number;
+  steadiness: number;
 }
 
 export class CostCurve {
@@ -74,6 +77,11 @@ export class CostCurve {
   /** Whether a size was run, and when last. */
   lastObserved(size: number): number | undefined {
     return this.#find(size)?.observedAt;
+  }
+
+  /** How much longer than another a size need not be run: 1 to 32, doubled by each run that cost what was expected. */
+  steadiness(size: number): number {
+    return this.#find(size)?.steadiness ?? 1;
   }
 
   isKnown(size: number): boolean {
@@ -122,6 +130,7 @@ export class CostCurve {
         costMs: cost,
         provisional: true,
         observedAt: now,
+        steadiness: 1,
       });
       this.#points.sort((a, b) => a.size - b.size);
       return;
@@ -139,7 +148,9 @@ export class CostCurve {
     const ratio = cost / point.costMs;
     const side = Math.sign(Math.log(ratio));
     const usual = Math.max(CHANGED, 1 + USUAL * Math.sqrt(this.#variance));
-    if (Math.max(ratio, 1 / ratio) > usual && this.#odd.every((each) => each.side === side)) {
+    const isUsual = Math.max(ratio, 1 / ratio) <= usual;
+    point.steadiness = isUsual ? Math.min(MOST_STEADY, point.steadiness * 2) : 1;
+    if (!isUsual && this.#odd.every((each) => each.side === side)) {
       if (this.#odd.length === 0) this.#oddSince = now;
       this.#odd.push({ point, cost, ratio, side });
       if (this.#odd.length < CHANGE_RUN) return;
@@ -197,6 +208,7 @@ export class CostCurve {
       point.costMs *= ratio;
       point.meanMs *= ratio;
       point.count = 1;
+      point.steadiness = 1;
       point.observedAt = seen.has(point) ? now : -Infinity;
     }
   }

@@ -38,6 +38,7 @@ export async function runBatch(
     return runEachAlone(target, queue, requests);
   }
   answers.forEach((answer, i) => settle(target, requests[i] as BatchRequest, answer));
+  for (const { call } of requests) target.adapter.reuse?.(target.model, call);
   return true;
 }
 
