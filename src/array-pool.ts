@@ -5,7 +5,13 @@ import type { TypedArray } from './portable.ts';
 /** Of fewer bytes a new array costs next to nothing. */
 const LEAST_BYTES = 8192;
 
-type Free = Map<number, ArrayBuffer[]>;
+/** More than so many are not kept. */
+const MOST_BYTES = 64 * 2 ** 20;
+
+interface Free {
+  bytes: number;
+  readonly bySize: Map<number, ArrayBuffer[]>;
+}
 
 /** What is given back is kept for as long as the garbage collector lets it live. */
 export class ArrayPool {
@@ -13,13 +19,15 @@ export class ArrayPool {
   /** Arrays that are lent, by themselves: their memory may be lent again, as another array. */
   readonly #lent = new WeakSet<object>();
 
-  /** An array of the type of another, of any content. */
+  /** An array of the type of another, of any content, which has a buffer of its own. */
   take<T extends TypedArray>(like: T, length: number): T {
-    const type = like.constructor as new (buffer: ArrayBuffer | number, offset?: number, length?: number) => T;
+    const type = like.constructor as new (buffer: ArrayBuffer | number) => T;
     const bytes = length * like.BYTES_PER_ELEMENT;
     if (bytes < LEAST_BYTES) return new type(length);
-    const size = sizeFor(bytes);
-    const array = new type(this.#free?.deref()?.get(size)?.pop() ?? new ArrayBuffer(size), 0, length);
+    const free = this.#free?.deref();
+    const buffer = free?.bySize.get(bytes)?.pop();
+    if (buffer !== undefined) (free as Free).bytes -= bytes;
+    const array = new type(buffer ?? new ArrayBuffer(bytes));
     this.#lent.add(array);
     return array;
   }
@@ -37,14 +45,13 @@ export class ArrayPool {
     const size = buffer.byteLength;
     if (size === 0) return;
     let free = this.#free?.deref();
-    if (free === undefined) this.#free = new WeakRef((free = new Map()));
-    const ofSize = free.get(size);
-    if (ofSize === undefined) free.set(size, [buffer]);
+    if (free === undefined || free.bytes + size > MOST_BYTES) {
+      free = { bytes: 0, bySize: new Map() };
+      this.#free = new WeakRef(free);
+    }
+    free.bytes += size;
+    const ofSize = free.bySize.get(size);
+    if (ofSize === undefined) free.bySize.set(size, [buffer]);
     else ofSize.push(buffer);
   }
-}
-
-/** A power of two: arrays of much the same length have memory of the same size. */
-function sizeFor(bytes: number): number {
-  return 2 ** Math.ceil(Math.log2(bytes));
 }

@@ -19,6 +19,8 @@ import {
   unpadAnswer,
 } from './tensor-batches.ts';
 import type { Feeds } from './tensor-batches.ts';
+import { makeOwn } from './rows.ts';
+import { giveFeedsBack, retainFeeds, waitingCalls } from './waiting-calls.ts';
 
 export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<HostedModel>({
   ...hostedDetection,
@@ -39,13 +41,23 @@ export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<Hosted
   batchKey,
   rowsOf: (_model, call) => rowsOfFeeds(call),
   join(_model, calls) {
-    const { feeds, sizes } = joinFeeds(calls);
+    const { feeds, sizes } = joinFeeds(calls, makeOwn, waitingCalls);
     return { entryPoint: 'run', args: [feeds], sizes };
   },
-  split: (_model, { sizes }, output) => splitAnswer(output, sizes),
-  // What is no plain data is refused by the model itself.
-  retain: (_model, call) =>
-    isPortable(call.args) ? { ...call, args: copyPortable(call.args) as readonly unknown[] } : call,
+  split(_model, joined, output) {
+    const answers = splitAnswer(output, joined.sizes);
+    giveFeedsBack(joined);
+    return answers;
+  },
+  retain(_model, call) {
+    const { args } = call;
+    // What is no plain data is refused by the model itself.
+    if (!isPortable(args)) return call;
+    if (args.length === 1 && isPlainObject(args[0]) && valuesOf(args[0]).every(isTensorLike))
+      return retainFeeds(call, makeOwn);
+    return { ...call, args: copyPortable(args) as readonly unknown[] };
+  },
+  reuse: (_model, call) => giveFeedsBack(call),
   timeOf: (model, answer) => model.timeOf(answer),
   maxTensorBytes: (model) => model.maxTensorBytes,
   padding: {

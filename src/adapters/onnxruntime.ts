@@ -1,10 +1,8 @@
 /** @module InferenceSession of onnxruntime-web, onnxruntime-node, or any twin of that shape. */
 
-import { ArrayPool } from '../array-pool.ts';
 import { UnsupportedOperationError } from '../errors.ts';
 import type { ModelCall } from '../call.ts';
-import { copyPortable, isPlainObject } from '../portable.ts';
-import type { TypedArray } from '../portable.ts';
+import { copyPortable } from '../portable.ts';
 import { isTensorLike } from '../tensor.ts';
 import type { TensorLike, TensorType } from '../tensor.ts';
 import type { BatchKeyParts, BatchRefusal, CompileOptions, InferenceAdapter, TensorInfo } from './adapter.ts';
@@ -22,6 +20,7 @@ import {
   unpadAnswer,
 } from './tensor-batches.ts';
 import type { Feeds, Signature } from './tensor-batches.ts';
+import { giveFeedsBack, retainFeeds, waitingCalls } from './waiting-calls.ts';
 import { onnxruntimeDetection } from './onnxruntime-detection.ts';
 import type { OnnxSession, OnnxValueMetadata } from './onnxruntime-detection.ts';
 import { read, valuesOf } from '../shapes.ts';
@@ -31,8 +30,6 @@ interface SessionClass {
 }
 
 const classes = new TensorClasses();
-/** What calls are kept in while they wait, and joined in. */
-const pool = new ArrayPool();
 const signatures = new WeakMap<object, Signature>();
 
 /**
@@ -102,25 +99,17 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
   batchKey,
   rowsOf: (_session, call) => rowsOfFeeds(call),
   join(session, calls) {
-    const { feeds, sizes } = joinFeeds(calls, classes.maker(session, calls[0]?.args), pool);
+    const { feeds, sizes } = joinFeeds(calls, classes.maker(session, calls[0]?.args), waitingCalls);
     return { entryPoint: 'run', args: [feeds], sizes };
   },
   split(session, joined, output) {
     const answers = splitAnswer(output, joined.sizes, classes.maker(session, output));
-    giveBack(joined);
+    giveFeedsBack(joined);
     return answers;
   },
-  retain(_session, call) {
-    const [feeds, ...rest] = call.args;
-    if (!isPlainObject(feeds)) return call;
-    const copies: Record<string, unknown> = {};
-    for (const name of Object.keys(feeds)) {
-      const value: unknown = feeds[name];
-      copies[name] = isTensorLike(value) ? plainCopy(value) : value;
-    }
-    return { ...call, args: [copies, ...rest] };
-  },
-  reuse: (_session, call) => giveBack(call),
+  // A session takes plain objects as well as tensors of its own class.
+  retain: (_session, call) => retainFeeds(call, makePlain),
+  reuse: (_session, call) => giveFeedsBack(call),
   // In browsers a second run that begins before the first has ended is an error; in Node it waits its turn.
   concurrency: (session) => (typeof read(read(session, 'handler'), 'sessionId') === 'number' ? 1 : 2),
   padding: {
@@ -136,16 +125,6 @@ const keys = new BatchKeyMemo();
 
 function batchKey(session: OnnxSession, call: ModelCall): BatchKeyParts | BatchRefusal {
   return call.entryPoint === 'run' ? keys.key(session, signatureOf(session), call) : 'unknown';
-}
-
-/** What onnxruntime takes as well as a tensor of its own class. */
-function plainCopy(value: TensorLike): TensorLike {
-  const { type, data, dims } = value;
-  return makePlain(type, Array.isArray(data) ? data.slice() : pool.copy(data as TypedArray), dims.slice());
-}
-
-function giveBack({ args: [feeds] }: ModelCall): void {
-  for (const each of valuesOf(feeds)) if (isTensorLike(each)) pool.giveBack(each.data);
 }
 
 function signatureOf(session: OnnxSession): Signature {
