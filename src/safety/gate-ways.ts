@@ -1,12 +1,12 @@
 /** @module The ways to an answer that a gate has: for callers, each within the call, and apart from them. */
 
 import { EpochlyError } from '../errors.ts';
-import type { Clock } from '../platform.ts';
+import type { Clock, MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
 import type { CircuitBreaker, CircuitTicket, FailureKind } from './circuit-breaker.ts';
 import { failureKind } from './circuit-breaker.ts';
 import { FallbackChain } from './fallback-chain.ts';
-import type { FallbackCallOptions, FallbackHop } from './fallback-chain.ts';
+import type { FallbackCallOptions, FallbackHop, HopOptions } from './fallback-chain.ts';
 import type { GateRequest } from './gate-request.ts';
 import type { ShapeTrial } from './gate-shapes.ts';
 import { HangTimer } from './hang-timer.ts';
@@ -228,12 +228,14 @@ export class GateWays {
   /** Makes the optimisation anew, where that can be done. @throws HopTimeoutError where that hangs */
   async rebuild(): Promise<void> {
     const { rebuild } = this.#request;
-    if (rebuild === undefined) return;
-    const chain = new FallbackChain<undefined, void>(
-      [{ name: 'Building it anew', run: (_, { signal }) => rebuild(signal), budgetMs: APART_MS }],
-      { clock: this.#clock },
-    );
-    await plainly(chain.run(undefined, { signal: this.#signal }));
+    if (rebuild !== undefined) await this.inTime('Building it anew', rebuild);
+  }
+
+  /** What nobody waits for, and all else of the gate does. @throws HopTimeoutError where it hangs */
+  async inTime<T>(name: string, task: (signal: AbortSignal) => MaybePromise<T>): Promise<T> {
+    const hop = { name, run: (_: undefined, { signal }: HopOptions) => task(signal), budgetMs: APART_MS };
+    const chain = new FallbackChain<undefined, T>([hop], { clock: this.#clock });
+    return (await plainly(chain.run(undefined, { signal: this.#signal }))).answer;
   }
 }
 

@@ -1,10 +1,10 @@
 /** @module One optimisation, from the first answers that it is held against to its use, and off again. */
 
 import { callShape } from '../call-shape.ts';
-import { ClosedError } from '../errors.ts';
+import { ClosedError, EpochlyError } from '../errors.ts';
 import { Emitter } from '../events.ts';
 import type { EventSource } from '../events.ts';
-import type { Clock } from '../platform.ts';
+import type { Clock, MaybePromise } from '../platform.ts';
 import { copyPortable } from '../portable.ts';
 import type { Portable } from '../portable.ts';
 import type { DriftMonitor } from './drift-monitor.ts';
@@ -320,7 +320,7 @@ export class OptimizationGate implements Disposable {
   /** Whether two answers agree; where they do not, it is turned off for good. @throws where that could not be found out */
   async #isRight(call: GatedCall, expected: Portable, actual: Portable, isGolden = false): Promise<boolean> {
     const { shape } = call.trial;
-    const difference = await this.#comparison.differenceOf(expected, actual, shape);
+    const difference = await this.#compared(call, () => this.#comparison.differenceOf(expected, actual, shape));
     this.#counts.compared++;
     if (difference !== undefined) {
       if (this.#state === 'closed' || this.#state === 'off') return false;
@@ -329,10 +329,21 @@ export class OptimizationGate implements Disposable {
       return false;
     }
     if (isGolden || this.#state !== 'on' || call.generation !== this.#generation) return true;
-    const drifted = await this.#comparison.driftOf(expected, actual, shape);
+    const drifted = await this.#compared(call, () => this.#comparison.driftOf(expected, actual, shape));
     if (drifted === undefined || call.generation !== this.#generation) return true;
     this.#return.fail(drifted);
     return false;
+  }
+
+  /** A validator that hangs leaves nobody who would see a fault: it counts as one. */
+  async #compared<T>({ generation }: GatedCall, compare: () => MaybePromise<T>): Promise<T> {
+    try {
+      return await this.#ways.inTime('The comparison', compare);
+    } catch (error) {
+      const isHung = EpochlyError.isInstance(error, 'HOP_TIMEOUT') && generation === this.#generation;
+      if (isHung) this.#return.fail((error as Error).message);
+      throw error;
+    }
   }
 
   /** What it was wrong for is a golden for whatever comes after it, which may be after this gate. */

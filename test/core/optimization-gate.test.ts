@@ -413,6 +413,24 @@ describe('no failure of its own is', () => {
   });
 });
 
+test('a validator that hangs is no reason to go on: whatever is not compared any more counts as failed', async () => {
+  let hangs = false;
+  const differs = (): Promise<undefined> => new Promise((resolve) => hangs || resolve(undefined));
+  const { gate, world, call, enable, clock, optimizedAnswers, settle } = createGated({ sampleRate: 1 }, { differs });
+  await enable();
+  hangs = true;
+  world.behaviour = 'wrong';
+  await call();
+  await clock.run(121_000);
+  expect([gate.state, gate.getDiagnostics().reason]).toEqual(['recovering', expect.stringMatching(/The comparison/)]);
+  expect(optimizedAnswers.has((await settle(gate.run(inputOf(1)))) as object)).toBe(false);
+  hangs = false;
+  world.behaviour = 'right';
+  await clock.run(3_600_000);
+  await enable();
+  expect(gate.state).toBe('on');
+});
+
 test('what drifts within its bound is built anew, and what was kept of its answers is not taken back', async () => {
   let off = 0;
   let draws = 0;
