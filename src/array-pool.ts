@@ -21,7 +21,10 @@ export class ArrayPool {
 
   /** An array of the type of another, of any content, which has a buffer of its own. */
   take<T extends TypedArray>(like: T, length: number): T {
-    const type = like.constructor as new (buffer: ArrayBuffer | number) => T;
+    // A Node Buffer is made otherwise.
+    const type = (like[Symbol.toStringTag] === 'Uint8Array' ? Uint8Array : like.constructor) as new (
+      buffer: ArrayBuffer | number,
+    ) => T;
     const bytes = length * like.BYTES_PER_ELEMENT;
     if (bytes < LEAST_BYTES) return new type(length);
     const free = this.#free?.deref();

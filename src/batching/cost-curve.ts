@@ -24,7 +24,7 @@ const USUAL_SPREAD = 0.1;
  * machine has changed, and all sizes with it. What is shorter is a pause of the garbage collector's, or of another process.
  */
 const CHANGE_RUN = 4;
-/** Of a size that goes on costing what it did, so much as is learned is told apart. */
+/** A size that goes on costing what it did is looked at so many times more seldom in the end. */
 const MOST_STEADY = 32;
 /** What took less than a clock can tell. */
 const LEAST_MS = 1e-6;

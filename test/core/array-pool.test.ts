@@ -27,6 +27,11 @@ test('what is given back twice is lent once, also where it was lent to another m
   expect(pool.copy(picture).buffer).not.toBe(second.buffer);
 });
 
+test.each([16, 10_000])('of a Buffer of %d bytes an array of bytes is made', (length) => {
+  const copy = new ArrayPool().copy(Buffer.alloc(length, 7));
+  expect([copy.constructor, copy.length, copy.every((each) => each === 7)]).toEqual([Uint8Array, length, true]);
+});
+
 test.each([
   ['of another’s', () => new Float32Array(3000)],
   ['that was given away to another thread', (pool: ArrayPool) => structuredCloned(pool.copy(picture))],
