@@ -14,8 +14,8 @@ function browserProject(name: string, webgpu: boolean) {
     test: {
       name,
       include: ['test/browser/**/*.test.ts'],
-      testTimeout: 120_000,
-      hookTimeout: 120_000,
+      testTimeout: 300_000,
+      hookTimeout: 300_000,
       provide: { webgpu },
       fileParallelism: false,
       browser: {
@@ -44,8 +44,8 @@ export default defineConfig({
         test: {
           name: 'package',
           include: ['test/package/**/*.test.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          testTimeout: 1_200_000,
+          hookTimeout: 1_200_000,
           fileParallelism: false,
         },
       },

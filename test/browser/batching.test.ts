@@ -18,7 +18,8 @@ function expectClose(actual: Float32Array, expected: Float32Array, tolerance = 1
 }
 
 test('sentences of several lengths share batches in a worker, padded, and are answered as each alone', async () => {
-  const epochly = withoutCache();
+  // Also on a machine where one run takes longer than anybody should wait: what is late is not batched on trial.
+  const epochly = createEpochly({ config: { cache: { enabled: false }, batching: { targetLatencyMs: 60_000 } } });
   const model = await epochly.load(ENCODER, { backend: 'wasm' });
   const feeds = (i: number) => {
     const length = 13 + (i % 4);
