@@ -15,12 +15,16 @@ export interface LyingOptions {
   readonly backend: string;
   /** Called with each run, or opening, that is answered otherwise than it would be, or not at all. */
   readonly onLie: () => void;
+  /** Called with how many runs are under way, each time that changes. */
+  readonly onRuns: (running: number) => void;
 }
 
 /** What is posted to `channel`, and what it answers, with the fault in between. */
-export function lieThrough(channel: HostChannel, { fault, backend, onLie }: LyingOptions): HostChannel {
+export function lieThrough(channel: HostChannel, { fault, backend, onLie, onRuns }: LyingOptions): HostChannel {
   const listeners: ((message: unknown) => void)[] = [];
   const runs = new Map<number, Run>();
+  /** Runs whose answers nobody was told yet. */
+  const untold = new Set<number>();
   /** Answered, and kept back for the next that is. */
   let kept: (HostReply & { readonly answer: unknown }) | undefined;
   let count = 0;
@@ -29,9 +33,12 @@ export function lieThrough(channel: HostChannel, { fault, backend, onLie }: Lyin
   /** As it was posted, its bytes copied. */
   let opening: HostRequest | undefined;
   /** It answers nothing any more, or only that. */
-  let end: 'hangs' | 'loses the device' | undefined;
+  let fallen: 'hangs' | 'loses the device' | undefined;
 
-  const tell = (reply: HostReply): void => listeners.forEach((listener) => listener(reply));
+  const tell = (reply: HostReply): void => {
+    listeners.forEach((listener) => listener(reply));
+    if (untold.delete(reply.id)) onRuns(untold.size);
+  };
   const tellSoon = (reply: HostReply): void => queueMicrotask(() => tell(reply));
   const tellLost = (id: number): void => {
     const error = { name: 'HostError', code: 'HOST_FAILED', message: 'The GPU device was lost.' };
@@ -82,20 +89,26 @@ export function lieThrough(channel: HostChannel, { fault, backend, onLie }: Lyin
       return queueMicrotask(() => void channel.terminate());
     }
     if (fate === 'hangs' || fate === 'loses the device') {
-      end = fate;
+      fallen = fate;
       onLie();
       return post(request);
     }
     // Opened again, beside what is open: what its runtime holds is not given back.
     if (fate === 'leaks' && opening !== undefined) channel.post({ ...opening, id: ++own });
     runs.set(request.id, each);
+    onRuns(untold.add(request.id).size);
     channel.post(request, transfer);
+  }
+
+  function end(): void {
+    untold.clear();
+    onRuns(0);
   }
 
   function post(message: unknown, transfer?: readonly ArrayBuffer[]): void {
     const request = message as HostRequest;
-    if (end === 'hangs') return;
-    if (end === 'loses the device' && request.type === 'run') return tellLost(request.id);
+    if (fallen === 'hangs') return;
+    if (fallen === 'loses the device' && request.type === 'run') return tellLost(request.id);
     if (request.type === 'open') {
       if (fault.opening !== undefined) onLie();
       if (fault.opening === 'never ends') return;
@@ -109,6 +122,7 @@ export function lieThrough(channel: HostChannel, { fault, backend, onLie }: Lyin
     else channel.post(request, transfer);
   }
 
+  channel.onExit(end);
   return {
     kind: channel.kind,
     warning: channel.warning,
@@ -116,7 +130,10 @@ export function lieThrough(channel: HostChannel, { fault, backend, onLie }: Lyin
     post,
     onMessage: (listener) => listeners.push(listener),
     onExit: (listener) => channel.onExit(listener),
-    terminate: () => channel.terminate(),
+    terminate() {
+      end();
+      return channel.terminate();
+    },
   };
 }
 

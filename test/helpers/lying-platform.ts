@@ -19,7 +19,7 @@ export interface LyingPlatformOptions {
 export const LIAR = { cpu: 'cuda', wasm: 'webnn' } as const;
 
 export interface LyingPlatform extends Platform {
-  /** Resolves once nobody waits for the reference, and what came of its last answer is known. */
+  /** Resolves once nobody waits for any of its hosts, and what came of the last answer is known. */
   quiet(): Promise<void>;
 }
 
@@ -27,7 +27,8 @@ export function lyingPlatform(real: Platform, options: LyingPlatformOptions): Ly
   const { fault, backend, slowMs, speed, onLie } = options;
   const liar = LIAR[backend];
   let passed = false;
-  const reference = { running: 0 };
+  /** Runs under way, by host. */
+  const running: number[] = [];
   let onQuiet: (() => void) | undefined;
   const turn = (): Promise<void> => new Promise((resolve) => real.clock.soon(resolve));
   const lie = (): void => {
@@ -38,7 +39,7 @@ export function lyingPlatform(real: Platform, options: LyingPlatformOptions): Ly
     ...real,
     async quiet() {
       await turn();
-      while (reference.running > 0) {
+      while (running.some((runs) => runs > 0)) {
         await new Promise<void>((resolve) => (onQuiet = resolve));
         await turn();
       }
@@ -56,13 +57,14 @@ export function lyingPlatform(real: Platform, options: LyingPlatformOptions): Ly
         ...asked,
         backends: asked.backends.map((each) => (each === liar ? backend : each)),
       });
-      if (!lies) {
-        return slowDown(channel, slowMs, (runs) => {
-          reference.running = runs;
-          if (runs === 0) onQuiet?.();
-        });
-      }
-      return lieThrough(channel, { fault: passed ? { ...fault, fate: () => undefined } : fault, backend, onLie: lie });
+      const host = running.push(0) - 1;
+      const onRuns = (runs: number): void => {
+        running[host] = runs;
+        if (runs === 0) onQuiet?.();
+      };
+      if (!lies) return slowDown(channel, slowMs, onRuns);
+      const met = passed ? { ...fault, fate: () => undefined } : fault;
+      return lieThrough(channel, { fault: met, backend, onLie: lie, onRuns });
     },
   };
 }
