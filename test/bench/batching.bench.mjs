@@ -1,7 +1,8 @@
 /**
  * Many callers of one model, each of whom asks again as soon as it is answered: epochly against no batcher, the best fixed
  * size, dataloader, and a fixed size with a time-out. All in turn. The fixed size that was best in the first rounds is measured in
- * others: the best of several that vary is better than it is. Sessions in this thread, and models in a host of load()'s.
+ * others: the best of several that vary is better than it is. Shares are the median of those of
+ * each round. Sessions in this thread, and models in a host of load()'s.
  * `npm run bench -- batching [part of a model's name]`
  */
 
@@ -101,7 +102,7 @@ async function inTurn(ways, feeds, callers, rounds) {
   return Object.fromEntries(
     Object.entries(results).map(([way, all]) => [
       way,
-      { perSecond: middle(all, 'perSecond'), p50: middle(all, 'p50'), p95: middle(all, 'p95') },
+      { perSecond: middle(all, 'perSecond'), p50: middle(all, 'p50'), p95: middle(all, 'p95'), all },
     ]),
   );
 }
@@ -126,7 +127,9 @@ for (const [name, open, feeds, { ragged = false } = {}] of ROWS.filter(([each]) 
     const ways = { none: none(session), ...(best !== 'none' && { [best]: fixed[best] }), epochly };
     const then = await inTurn(ways, feeds, callers, ROUNDS);
     const rate = (of) => (of === undefined ? '' : `${of.perSecond.toFixed(0)}/s`);
-    const share = (way) => (then.epochly.perSecond / then[way].perSecond).toFixed(2);
+    // Round by round: where the machine becomes slower meanwhile, it does for both.
+    const share = (way) =>
+      median(then.epochly.all.map((each, round) => each.perSecond / then[way].all[round].perSecond)).toFixed(2);
     const added = callers === 1 ? ` (${((then.epochly.p50 - then.none.p50) * 1000).toFixed(0)} µs more at p50)` : '';
     const isSized = !ragged && callers > 1;
     console.log(
