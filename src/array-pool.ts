@@ -5,7 +5,7 @@ import type { TypedArray } from './portable.ts';
 /** Of fewer bytes a new array costs next to nothing. */
 const LEAST_BYTES = 8192;
 
-/** More than so many are not kept. */
+/** More than so many are not kept: all that is kept is let go, so that sizes that are no longer asked for do not stay. */
 const MOST_BYTES = 64 * 2 ** 20;
 
 interface Free {

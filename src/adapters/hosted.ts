@@ -20,7 +20,7 @@ import {
 } from './tensor-batches.ts';
 import type { Feeds } from './tensor-batches.ts';
 import { makeOwn } from './rows.ts';
-import { giveFeedsBack, retainFeeds, waitingCalls } from './waiting-calls.ts';
+import { giveFeedsBack, retainFeeds } from './waiting-calls.ts';
 
 export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<HostedModel>({
   ...hostedDetection,
@@ -41,7 +41,7 @@ export const hostedAdapter: InferenceAdapter<HostedModel> = createAdapter<Hosted
   batchKey,
   rowsOf: (_model, call) => rowsOfFeeds(call),
   join(_model, calls) {
-    const { feeds, sizes } = joinFeeds(calls, makeOwn, waitingCalls);
+    const { feeds, sizes } = joinFeeds(calls, makeOwn);
     return { entryPoint: 'run', args: [feeds], sizes };
   },
   split(_model, joined, output) {

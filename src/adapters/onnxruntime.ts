@@ -20,7 +20,7 @@ import {
   unpadAnswer,
 } from './tensor-batches.ts';
 import type { Feeds, Signature } from './tensor-batches.ts';
-import { giveFeedsBack, retainFeeds, waitingCalls } from './waiting-calls.ts';
+import { giveFeedsBack, retainFeeds } from './waiting-calls.ts';
 import { onnxruntimeDetection } from './onnxruntime-detection.ts';
 import type { OnnxSession, OnnxValueMetadata } from './onnxruntime-detection.ts';
 import { read, valuesOf } from '../shapes.ts';
@@ -99,7 +99,7 @@ export const onnxruntimeAdapter: InferenceAdapter<OnnxSession> = createAdapter<O
   batchKey,
   rowsOf: (_session, call) => rowsOfFeeds(call),
   join(session, calls) {
-    const { feeds, sizes } = joinFeeds(calls, classes.maker(session, calls[0]?.args), waitingCalls);
+    const { feeds, sizes } = joinFeeds(calls, classes.maker(session, calls[0]?.args));
     return { entryPoint: 'run', args: [feeds], sizes };
   },
   split(session, joined, output) {

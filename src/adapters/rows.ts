@@ -1,8 +1,8 @@
 /** @module Several tensors as one along their first dimension, and one as several. */
 
-import type { ArrayPool } from '../array-pool.ts';
 import { Tensor } from '../tensor.ts';
 import type { TensorData, TensorLike } from '../tensor.ts';
+import { waitingCalls } from './waiting-calls.ts';
 
 /** Makes a tensor around data, without a copy. */
 export type MakeTensor = (type: string, data: unknown, dims: readonly number[]) => TensorLike;
@@ -10,26 +10,19 @@ export type MakeTensor = (type: string, data: unknown, dims: readonly number[]) 
 /** Tensors of epochly's own class. */
 export const makeOwn: MakeTensor = (type, data, dims) => new Tensor(type as never, data as never, dims);
 
-/** Joins tensors of equal types and of equal dims but for the first, in memory of a pool where there is one. */
-export function joinRows(tensors: readonly TensorLike[], make: MakeTensor, pool?: ArrayPool): TensorLike {
+/** Joins tensors of equal types and of equal dims but for the first, in memory that is used again where it is given back. */
+export function joinRows(tensors: readonly TensorLike[], make: MakeTensor): TensorLike {
   const [first] = tensors as [TensorLike, ...TensorLike[]];
   const rows = tensors.reduce((sum, each) => sum + (each.dims[0] as number), 0);
-  return make(
-    first.type,
-    joinData(
-      tensors.map((each) => each.data),
-      pool,
-    ),
-    [rows, ...first.dims.slice(1)],
-  );
+  return make(first.type, joinData(tensors.map((each) => each.data)), [rows, ...first.dims.slice(1)]);
 }
 
-function joinData(parts: readonly TensorData[], pool?: ArrayPool): TensorData {
+function joinData(parts: readonly TensorData[]): TensorData {
   if (Array.isArray(parts[0])) return (parts as readonly (readonly string[])[]).flat();
   const arrays = parts as readonly Float32Array[];
   const [first] = arrays as [Float32Array, ...Float32Array[]];
   const length = arrays.reduce((sum, each) => sum + each.length, 0);
-  const joined = pool?.take(first, length) ?? new (first.constructor as typeof Float32Array)(length);
+  const joined = waitingCalls.take(first, length);
   let offset = 0;
   for (const part of arrays) {
     joined.set(part, offset);

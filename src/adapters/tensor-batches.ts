@@ -1,6 +1,5 @@
 /** @module Calls whose inputs are tensors by name: which share a batch, their join, their split, and their padding. */
 
-import type { ArrayPool } from '../array-pool.ts';
 import type { ModelCall } from '../call.ts';
 import { isPlainObject } from '../portable.ts';
 import { isTensorLike } from '../tensor.ts';
@@ -109,7 +108,6 @@ export function rowsOfFeeds({ args }: ModelCall): number {
 export function joinFeeds(
   calls: readonly ModelCall[],
   make: MakeTensor = makeOwn,
-  pool?: ArrayPool,
 ): { readonly feeds: Feeds; readonly sizes: readonly number[] } {
   const all = calls.map(({ args }) => args[0] as Feeds);
   const names = Object.keys(all[0] as Feeds);
@@ -119,7 +117,6 @@ export function joinFeeds(
       joinRows(
         all.map((each) => each[name] as TensorLike),
         make,
-        pool,
       ),
     ]),
   );

@@ -117,14 +117,14 @@ function efficiency({ curve, population, wayMs, idleMs }: Throughput, rows: numb
   return rows / Math.max(cost + idleMs, (cost + wayMs) / underWay, 1e-6);
 }
 
-function mostEfficient(through: Throughput, sizes: readonly number[]): number {
+/** `everybody`: rows of all who wait, none of whom is left behind for a size that is only as good. */
+function mostEfficient(through: Throughput, sizes: readonly number[], everybody = Infinity): number {
   let best = 0;
   for (const size of sizes) best = Math.max(best, efficiency(through, size));
   if (sizes.includes(1) && best < efficiency(through, 1) * PAYS) return 1;
   const asGood = sizes.filter((size) => efficiency(through, size) >= best * (1 - TIE));
   const [smallest = 1] = asGood;
-  const all = sizes.at(-1) as number;
-  return asGood.includes(all) && all <= smallest * (1 + LEFT_BEHIND) ? all : smallest;
+  return asGood.includes(everybody) && everybody <= smallest * (1 + LEFT_BEHIND) ? everybody : smallest;
 }
 
 function bestSize(situation: BatchSituation, available: number): number {
@@ -134,11 +134,11 @@ function bestSize(situation: BatchSituation, available: number): number {
   // What waits is a candidate itself, between two sizes that are known.
   if (available < (known.at(-1) ?? 1) && !sizes.includes(available)) sizes.push(available);
   if (sizes.length === 0) return 1;
-  const best = mostEfficient(situation, sizes);
+  const best = mostEfficient(situation, sizes, available);
   for (const { share, worth } of LONG_BATCHES) {
     const short = sizes.filter((size) => (curve.costOf(size) ?? 0) * (inFlight + 1) <= targetLatencyMs * share);
     if (short.length === 0) continue;
-    const size = mostEfficient(situation, short);
+    const size = mostEfficient(situation, short, available);
     if (efficiency(situation, size) * worth >= efficiency(situation, best)) return size;
   }
   return best;
