@@ -6,9 +6,9 @@ import type { TensorInfo } from './adapters/adapter.ts';
 import { candidatesFor, variantCandidates } from './compilation/candidates.ts';
 import type { Candidate } from './compilation/candidates.ts';
 import { CompileSafetyMonitor } from './compilation/compile-safety-monitor.ts';
-import type { ModelCompilerOptions } from './compilation/compile-request.ts';
 import { ModelCompiler } from './compilation/model-compiler.ts';
 import { mended, refinementsFor } from './compilation/refinements.ts';
+import type { Differs } from './compilation/trial.ts';
 import type { VariantSearch } from './compilation/variants.ts';
 import type { VerdictMemory } from './compilation/verdict-memory.ts';
 import { verdictsIn } from './compilation/verdict-store.ts';
@@ -69,7 +69,6 @@ export async function createCompiling({ platform, config, audit }: CompilingOpti
     clock: platform.clock,
     goldens,
     orchestrator: new SafetyOrchestrator({ clock: platform.clock, goldens, sampleRate, audit }),
-    differs: differsBy(encoderValidator({ tolerance })),
     warmupRequests,
     timeOf: timeInHost,
     memoryBudgetMb,
@@ -143,7 +142,7 @@ function generatedCalls(inputs: readonly TensorInfo[]): readonly (readonly Porta
 }
 
 /** Why an answer is not the expected one; undefined where it is, or too little is known to say. */
-function differsBy({ validate }: OutputValidator<ValidationReport>): ModelCompilerOptions['differs'] {
+function differsBy({ validate }: OutputValidator<ValidationReport>): Differs {
   return ({ output }, answer) => {
     const { verdict, message } = validate([{ expected: output, actual: answer }]);
     return verdict === 'failed' ? message : undefined;

@@ -70,7 +70,7 @@ export type {
   ModelCompilerOptions,
 } from './compilation/compile-request.ts';
 export type { Refinement } from './compilation/refinements.ts';
-export type { ShapeTiming, Verdict } from './compilation/trial.ts';
+export type { Differs, ShapeTiming, Verdict } from './compilation/trial.ts';
 export type { VariantSearch } from './compilation/variants.ts';
 export type { KeptTrial, KeptVerdict, VerdictMemory } from './compilation/verdict-memory.ts';
 export { InferenceConfig } from './config.ts';
@@ -159,7 +159,6 @@ export type {
   FallbackHop,
   FallbackResult,
   HopCounts,
-  HopOptions,
 } from './safety/fallback-chain.ts';
 export type { GateChange, GateDiagnostics, GateEvidence, GateState } from './safety/gate-report.ts';
 export type { GateRequest, GateStage } from './safety/gate-request.ts';
@@ -173,6 +172,7 @@ export type {
   RunReference,
 } from './safety/golden-store.ts';
 export type { HopOutcome, HopRecord } from './safety/hop-record.ts';
+export type { HopOptions } from './safety/hop-time.ts';
 export { HysteresisController } from './safety/hysteresis-controller.ts';
 export type {
   CanaryVerdict,

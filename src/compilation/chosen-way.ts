@@ -5,9 +5,10 @@ import type { OpenedHost } from '../host/hosted-model.ts';
 import type { GateChange } from '../safety/gate-report.ts';
 import type { OutputValidator } from '../safety/output-validator.ts';
 import type { CompilableModel, ModelCompilerOptions } from './compile-request.ts';
-import type { Verdict } from './trial.ts';
+import type { Differs, Verdict } from './trial.ts';
 
-export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'differs' | 'orchestrator'> {
+export interface ChosenWayParts extends Pick<ModelCompilerOptions, 'orchestrator'> {
+  readonly differs: Differs;
   readonly model: CompilableModel;
   readonly host: OpenedHost;
   readonly verdict: Verdict;

@@ -4,14 +4,14 @@ import type { FastPath } from '../host/fast-path.ts';
 import type { OpenedHost, SearchReport } from '../host/hosted-model.ts';
 import type { Clock } from '../platform.ts';
 import type { Portable } from '../portable.ts';
-import type { Golden, GoldenStore } from '../safety/golden-store.ts';
+import type { GoldenStore } from '../safety/golden-store.ts';
 import type { OutputValidator } from '../safety/output-validator.ts';
 import type { SafetyOrchestrator } from '../safety/safety-orchestrator.ts';
 import type { Candidate } from './candidates.ts';
 import type { CompileSafetyMonitor } from './compile-safety-monitor.ts';
 import type { OpenWay } from './contest.ts';
 import type { Refinement } from './refinements.ts';
-import type { Verdict } from './trial.ts';
+import type { Differs, Verdict } from './trial.ts';
 import type { VariantSearch } from './variants.ts';
 import type { VerdictMemory } from './verdict-memory.ts';
 
@@ -61,8 +61,7 @@ export interface CompileRequest<Model extends CompilableModel> {
   readonly variants?: VariantSearch | undefined;
   /** What a verdict holds for: the framework's version, the browser or driver, the device. Default ''. */
   readonly place?: string | undefined;
-  /** Why an answer is not the golden's, as far as it has to be; undefined where it is. Default: the compiler's. */
-  readonly differs?: ModelCompilerOptions['differs'] | undefined;
+  readonly differs: Differs;
   /** By what drift is measured of a way with the same answers. Default: number by number. */
   readonly driftValidator?: OutputValidator | undefined;
   /** Opens a candidate in a place of its own, which may be killed. */
@@ -75,8 +74,6 @@ export interface CompileRequest<Model extends CompilableModel> {
 export interface ModelCompilerOptions {
   readonly clock: Clock;
   readonly goldens: GoldenStore;
-  /** Why an answer is not the golden's, as far as it has to be; undefined where it is. */
-  readonly differs: (golden: Pick<Golden, 'output'>, answer: Portable) => string | undefined;
   /** Real calls before the search begins, and runs of each golden before a candidate counts as ready. Default 3. */
   readonly warmupRequests?: number | undefined;
   /** Milliseconds that the run itself took which gave an answer, where that is known. Default: what there is from asking to answer. */

@@ -213,7 +213,7 @@ export class ModelCompiler {
       candidate &&
       (await proveAgain({
         ...this.#options,
-        differs: request.differs ?? this.#options.differs,
+        differs: request.differs,
         candidate,
         open: (until) => open(candidate, until),
         reference: (inputs, until) => model.askReference(inputs, until),
@@ -239,7 +239,7 @@ export class ModelCompiler {
   /** Tries the ways, then the options of the best one: not each with each, which would take for ever. */
   async #search(request: AnyRequest, candidates: readonly Candidate[], signal: AbortSignal): Promise<Found> {
     const { clock, goldens, warmupRequests, memory, timeOf } = this.#options;
-    const { differs = this.#options.differs } = request;
+    const { differs } = request;
     const { model, open, reference, refinements = [], mended, watchCalls } = request;
     const contest = new Contest({ clock, signal, open, worthwhile: WORTHWHILE, budgetMs: SEARCH_MS });
     const bases = reference === undefined ? [] : [reference];

@@ -52,7 +52,7 @@ export async function proveAgain(options: ReProofOptions): Promise<ReProof> {
         opened.client.request('run', golden.inputs, { signal: until }),
       );
       runMs = Math.min(runMs, clock.now() - begunAt);
-      const difference = await differs(golden, answer as Portable);
+      const difference = differs(golden, answer as Portable);
       if (difference !== undefined) return refuse(difference);
     }
     const timing = options.timings.find(({ shape }) => shape === golden.shape) ?? (await timed(options, golden, runMs));

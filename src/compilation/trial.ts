@@ -10,6 +10,9 @@ import type { Candidate } from './candidates.ts';
 /** Runs a model on inputs. Rejects as soon as the signal aborts. */
 export type RunModel = (inputs: readonly Portable[], signal: AbortSignal) => Promise<Portable>;
 
+/** Why an answer is not the golden's, as far as it has to be; undefined where it is. */
+export type Differs = (golden: Pick<Golden, 'output'>, answer: Portable) => string | undefined;
+
 /** A candidate that was opened. */
 export interface OpenCandidate {
   readonly run: RunModel;
@@ -46,7 +49,7 @@ export interface TrialOptions {
   /** Of the shapes that are called, those asked most first. */
   readonly goldens: readonly Golden[];
   /** Why the answer is not the golden's; undefined where it is, as far as it has to be. */
-  readonly differs: (golden: Golden, answer: Portable) => Promise<string | undefined> | string | undefined;
+  readonly differs: Differs;
   /** Whether the answers to all goldens together show that it is right. Default: that each is right is enough. */
   readonly proves?: ((pairs: readonly OutputPair[]) => ValidationReport) | undefined;
   /** Runs of each golden before it counts as ready: a way that is right once may be wrong the next time. */
@@ -119,7 +122,7 @@ async function compare(
       // The first runs compile what a shape needs.
       const limitMs = round === 0 ? OPEN_MS : slowestMs;
       const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
-      const difference = await differs(golden, answer);
+      const difference = differs(golden, answer);
       if (difference === undefined) {
         if (proves !== undefined && round === warmupRequests)
           pairs.push({ expected: golden.output, actual: answer, label: golden.shape });
@@ -162,7 +165,7 @@ async function time(
     const answer = await within(options, limitMs, 'for a run', (until) => run(golden.inputs, until));
     const ours: RunTime = { wallMs: clock.now() - startedAt, runMs: timeOf?.(answer) };
     const isQuiet = isDisturbed?.() !== true;
-    const difference = await differs(golden, answer);
+    const difference = differs(golden, answer);
     if (difference !== undefined) return `Right at first, and wrong while it was timed: ${difference}`;
     theirs ??= await timeReference();
     all.add(theirs, ours);

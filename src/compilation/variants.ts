@@ -3,11 +3,12 @@
 import type { EventSource } from '../events.ts';
 import type { AnsweredCall } from '../host/hosted-model.ts';
 import type { Portable } from '../portable.ts';
-import type { Golden, GoldenStore } from '../safety/golden-store.ts';
+import type { GoldenStore } from '../safety/golden-store.ts';
 import type { OutputPair } from '../safety/output-validator.ts';
 import type { ValidationReport } from '../safety/validation-report.ts';
 import type { Candidate } from './candidates.ts';
 import type { CompilableModel } from './compile-request.ts';
+import type { Differs } from './trial.ts';
 
 /** How ways are judged whose answers may differ from the reference's within what the workload bears. */
 export interface VariantSearch {
@@ -16,7 +17,7 @@ export interface VariantSearch {
   /** Keeps as many different inputs as it takes; apart from those that other ways are held against. */
   readonly goldens: GoldenStore;
   /** Why one answer cannot be that of a right way; undefined where it can. */
-  readonly differs: (golden: Pick<Golden, 'output'>, answer: Portable) => string | undefined;
+  readonly differs: Differs;
   /** Whether the answers to all goldens together show that a way is right. */
   readonly proves: (pairs: readonly OutputPair[]) => ValidationReport;
   /** Of how many different inputs it takes the answers, of which this is one. */

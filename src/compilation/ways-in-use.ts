@@ -77,7 +77,7 @@ export class WaysInUse {
       ...this.#options,
       knownShapes,
       isTrusted,
-      differs: differs ?? request.differs ?? this.#options.differs,
+      differs: differs ?? request.differs,
       // How far a variant may be off is its own matter.
       driftValidator: differs === undefined ? request.driftValidator : undefined,
       model,
@@ -119,7 +119,7 @@ export class WaysInUse {
 
   /** Another host of the same way, proven again. @throws Error saying why there is none */
   async #renew(
-    { model, open, differs: own = this.#options.differs }: AnyRequest,
+    { model, open, differs: own }: AnyRequest,
     { candidate, host, verdict: { timings } }: ChosenWay,
     { signal, differs = own }: LetIn,
   ): Promise<OpenedHost> {

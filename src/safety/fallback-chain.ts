@@ -7,18 +7,11 @@ import { Emitter, notify } from '../events.ts';
 import type { EventSource } from '../events.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
 import type { CircuitBreaker, CircuitTicket } from './circuit-breaker.ts';
+import type { HangTimer } from './hang-timer.ts';
 import type { HopOutcome, HopRecord } from './hop-record.ts';
+import { HopTime } from './hop-time.ts';
+import type { HopOptions } from './hop-time.ts';
 import { FallbacksExhaustedError, HopTimeoutError, WrongAnswerError } from './safety-errors.ts';
-
-/** What a hop is told of the time it has. */
-export interface HopOptions {
-  /** Aborts where nobody waits for the hop any more: the caller left, or its time is up. */
-  readonly signal: AbortSignal;
-  /** Calls a listener with the reason when `signal` aborts: for what is asked often, since making a signal costs more than all else here. */
-  readonly onLeave: (listener: (reason: unknown) => void) => void;
-  /** Milliseconds that are left to the hop; Infinity where nobody set an end. */
-  readonly deadlineMs: number;
-}
 
 /** One way to an answer: an optimised model, the reference, another backend, a remote. */
 export interface FallbackHop<Call, Answer> {
@@ -36,6 +29,11 @@ export interface FallbackHop<Call, Answer> {
    * meanwhile does not use it up.
    */
   readonly budgetMs?: number | undefined;
+  /**
+   * @internal Times out what takes longer than `budgetMs`, in calls without a deadline: for what is asked so often that a timer of
+   * each call's own would cost too much.
+   */
+  readonly hangs?: HangTimer | undefined;
   /** Told of an answer that nobody gets, wrong or late, so that its memory can be freed. */
   discard?(answer: Answer): void;
 }
@@ -73,8 +71,8 @@ export interface FallbackDiagnostics {
   readonly hops: Readonly<Record<string, HopCounts>>;
 }
 
-/** The error of a hop ends the call where every hop would refuse it likewise. */
-function isCallersFault(error: unknown): boolean {
+/** @internal The error of a hop ends the call where every hop would refuse it likewise. */
+export function isCallersFault(error: unknown): boolean {
   return EpochlyError.isInstance(error, 'INPUT') || EpochlyError.isInstance(error, 'CONFIG');
 }
 
@@ -102,47 +100,6 @@ class Caller {
     this.isGone = true;
     this.reason = reason;
     this.onLeave?.(reason);
-  }
-}
-
-/** How long a hop is waited for. */
-class HopTime {
-  /** Whether it no longer is. */
-  isUp = false;
-  /** Whether it has answered, or failed. */
-  hasEnded = false;
-  #reason: unknown;
-  #stop: AbortController | undefined;
-  #listener: ((reason: unknown) => void) | undefined;
-
-  /** The signal is made when it is asked for: many hops take none. */
-  optionsOf(deadlineMs: number): HopOptions {
-    const signal = (): AbortSignal => this.#signal();
-    return {
-      get signal() {
-        return signal();
-      },
-      onLeave: (listener) => {
-        this.#listener = listener;
-        if (this.isUp) listener(this.#reason);
-      },
-      deadlineMs,
-    };
-  }
-
-  end(reason: unknown): void {
-    this.isUp = true;
-    this.#reason = reason;
-    this.#listener?.(reason);
-    this.#stop?.abort(reason);
-  }
-
-  #signal(): AbortSignal {
-    if (this.#stop === undefined) {
-      this.#stop = new AbortController();
-      if (this.isUp) this.#stop.abort(this.#reason);
-    }
-    return this.#stop.signal;
   }
 }
 
@@ -186,6 +143,7 @@ export class FallbackChain<Call, Answer> {
     if (Number.isNaN(deadlineMs)) throw new ConfigError('deadlineMs', 'deadlineMs is a number, not NaN.');
     signal?.throwIfAborted();
     if (deadlineMs <= 0) throw new DeadlineExceededError(deadlineMs);
+    if (signal === undefined && deadlineMs === Infinity) return this.#askAll(call, new Caller(Infinity));
     const caller = new Caller(this.#clock.now() + deadlineMs);
     const onAbort = (): void => caller.leave(abortReason(signal as AbortSignal));
     const onDeadline = (): void => caller.leave(new DeadlineExceededError(deadlineMs));
@@ -280,12 +238,14 @@ export class FallbackChain<Call, Answer> {
           time.end(reason);
         };
         caller.onLeave = giveUp;
-        if (ms < caller.endsAt - this.#clock.now()) {
+        const isShared = hop.hangs !== undefined && caller.endsAt === Infinity;
+        if (isShared) timer = hop.hangs.add((budgetMs) => giveUp(new HopTimeoutError(hop.name, budgetMs)));
+        else if (ms < caller.endsAt - this.#clock.now()) {
           // Where this thread was busy, the answer may have come and not been read.
           const onTime = (): void => this.#clock.soon(() => giveUp(new HopTimeoutError(hop.name, ms)));
           timer = afterAwake(this.#clock, ms, onTime);
         }
-        runChecked(hop, call, time, ms).then((answer) => {
+        runChecked(hop, call, time, isShared ? Infinity : ms).then((answer) => {
           if (time.isUp) discard(hop, answer);
           else resolve(answer);
         }, reject);

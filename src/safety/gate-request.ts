@@ -2,7 +2,7 @@
 
 import type { MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
-import type { HopOptions } from './fallback-chain.ts';
+import type { HopOptions } from './hop-time.ts';
 import type { Golden } from './golden-store.ts';
 import type { OutputValidator } from './output-validator.ts';
 

@@ -3,15 +3,14 @@
 import { EpochlyError } from '../errors.ts';
 import type { Clock, MaybePromise } from '../platform.ts';
 import type { Portable } from '../portable.ts';
-import type { CircuitBreaker, CircuitTicket, FailureKind } from './circuit-breaker.ts';
+import type { CircuitBreaker, FailureKind } from './circuit-breaker.ts';
 import { failureKind } from './circuit-breaker.ts';
-import { FallbackChain } from './fallback-chain.ts';
-import type { FallbackCallOptions, FallbackHop, HopOptions } from './fallback-chain.ts';
+import { FallbackChain, isCallersFault } from './fallback-chain.ts';
+import type { FallbackCallOptions, FallbackHop } from './fallback-chain.ts';
 import type { GateRequest } from './gate-request.ts';
 import type { ShapeTrial } from './gate-shapes.ts';
 import { HangTimer } from './hang-timer.ts';
-import type { WaitedCall } from './hang-timer.ts';
-import { HopTimeoutError } from './safety-errors.ts';
+import type { HopOptions } from './hop-time.ts';
 
 /** The answer of one of the ways to a caller. */
 export interface GatedAnswer {
@@ -70,11 +69,6 @@ export class GateWays {
   readonly #both: Chain;
   readonly #reference: Chain;
   readonly #apart: Readonly<Record<'reference' | 'optimized', Chain>>;
-  readonly #breaker: CircuitBreaker;
-  readonly #doubtOf: GateWaysParts['doubtOf'];
-  readonly #hopName: string;
-  readonly #budgetMs: () => number;
-  readonly #hangs: HangTimer;
   #running = 0;
   #slowestMs: number;
 
@@ -92,15 +86,12 @@ export class GateWays {
       run: ({ inputs }, options) => request.optimized(inputs, options),
     };
     const budgetMs = (): number => MIN_BUDGET_MS + SLOWEST * this.#slowestMs * this.#running;
-    this.#breaker = breaker;
-    this.#doubtOf = doubtOf;
-    this.#hopName = optimized.name;
-    this.#budgetMs = budgetMs;
-    this.#hangs = new HangTimer(clock, budgetMs);
-    signal.addEventListener('abort', () => this.#hangs.end());
+    const hangs = new HangTimer(clock, budgetMs);
+    signal.addEventListener('abort', () => hangs.end());
     const serving: FallbackHop<GatedCall, Portable> = {
       ...optimized,
       breaker,
+      hangs,
       check(answer, call) {
         const doubt = doubtOf(answer, call);
         if (doubt !== undefined) throw doubt;
@@ -124,93 +115,18 @@ export class GateWays {
   async askBoth(call: GatedCall, options: FallbackCallOptions): Promise<GatedAnswer> {
     this.#running++;
     const startedAt = this.#clock.now();
-    const isPlain = options.signal === undefined && (options.deadlineMs ?? Infinity) === Infinity;
     try {
-      if (isPlain) return await this.#ask(call);
       const { answer, hops } = await this.#both.run(call, options);
       return { answer, fellBack: hops.length > 1, error: hops[0]?.error };
     } catch (error) {
-      if (isPlain || !EpochlyError.isInstance(error, 'INPUT')) throw plain(error);
-      // What is wrong with the inputs the reference says as well, and better.
+      if (!isCallersFault(error)) throw plain(error);
+      // What is wrong with the call the reference says as well, and better.
       const { deadlineMs = Infinity } = options;
       const leftMs = deadlineMs - (this.#clock.now() - startedAt);
       return { answer: await this.askReference(call, { ...options, deadlineMs: leftMs }), fellBack: true };
     } finally {
       this.#running--;
     }
-  }
-
-  /**
-   * The same as the chain of both does, of a call whose caller does not leave and has no deadline: most calls are such, and for them
-   * alone this is to cost next to nothing.
-   */
-  async #ask(call: GatedCall): Promise<GatedAnswer> {
-    const fallBack = async (error: unknown): Promise<GatedAnswer> => ({
-      answer: await this.askReference(call, {}),
-      fellBack: true,
-      error,
-    });
-    let ticket: CircuitTicket;
-    try {
-      ticket = this.#breaker.enter();
-    } catch (error) {
-      return fallBack(error);
-    }
-    try {
-      const answer = await this.#waited(call);
-      const doubt = this.#doubtOf(answer, call);
-      if (doubt !== undefined) throw doubt;
-      this.#breaker.succeed(ticket);
-      return { answer, fellBack: false };
-    } catch (error) {
-      this.#breaker.fail(ticket, error);
-      // What is wrong with the inputs the reference says as well, and better.
-      return fallBack(EpochlyError.isInstance(error, 'INPUT') ? undefined : error);
-    }
-  }
-
-  /** @throws HopTimeoutError where it hangs */
-  #waited({ inputs }: GatedCall): Promise<Portable> {
-    return new Promise((resolve, reject) => {
-      let leave: ((reason: unknown) => void) | undefined;
-      let stop: AbortController | undefined;
-      let reason: unknown;
-      const waited: WaitedCall = {
-        startedAt: this.#clock.now(),
-        giveUp: () => {
-          reason = new HopTimeoutError(this.#hopName, this.#budgetMs());
-          reject(reason);
-          leave?.(reason);
-          stop?.abort(reason);
-        },
-      };
-      const settled = (): void => this.#hangs.delete(waited);
-      this.#hangs.add(waited);
-      const asked = async (): Promise<Portable> =>
-        this.#request.optimized(inputs, {
-          // Made when it is asked for: most take none.
-          get signal() {
-            stop ??= new AbortController();
-            if (reason !== undefined) stop.abort(reason);
-            return stop.signal;
-          },
-          onLeave(listener) {
-            leave = listener;
-            if (reason !== undefined) listener(reason);
-          },
-          deadlineMs: Infinity,
-        });
-      asked().then(
-        (answer) => {
-          settled();
-          resolve(answer);
-        },
-        (error: unknown) => {
-          settled();
-          reject(error as Error);
-        },
-      );
-    });
   }
 
   async askReference(call: GatedCall, options: FallbackCallOptions): Promise<Portable> {

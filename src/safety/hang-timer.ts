@@ -3,11 +3,22 @@
 import type { Clock } from '../platform.ts';
 import { afterAwake } from '../awake-timer.ts';
 
-/** A call that is waited for. */
-export interface WaitedCall {
+/** A call that is waited for, until it is disposed of. */
+class WaitedCall implements Disposable {
   readonly startedAt: number;
-  /** Nobody waits for it any more. */
-  readonly giveUp: () => void;
+  /** Nobody waits for it any more. Given the time that it had, in milliseconds. */
+  readonly giveUp: (budgetMs: number) => void;
+  readonly #timer: HangTimer;
+
+  constructor(timer: HangTimer, startedAt: number, giveUp: (budgetMs: number) => void) {
+    this.#timer = timer;
+    this.startedAt = startedAt;
+    this.giveUp = giveUp;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer.delete(this);
+  }
 }
 
 export class HangTimer {
@@ -24,12 +35,15 @@ export class HangTimer {
     this.#budgetMs = budgetMs;
   }
 
-  add(call: WaitedCall): void {
+  /** Dispose of what it returns when the call ends. `giveUp` is called, with the time that the call had, where it takes longer. */
+  add(giveUp: (budgetMs: number) => void): Disposable {
+    const call = new WaitedCall(this, this.#clock.now(), giveUp);
     this.#waited.add(call);
     this.#timer ??= this.#set(this.#budgetMs());
+    return call;
   }
 
-  /** It has ended. The timer goes on, unless nobody is waited for when it fires: most calls end long before. */
+  /** @internal It has ended. The timer goes on, unless nobody is waited for when it fires: most calls end long before. */
   delete(call: WaitedCall): void {
     this.#waited.delete(call);
     if (this.#isLast) this.#stopIfIdle();
@@ -62,7 +76,7 @@ export class HangTimer {
         return;
       }
       this.#waited.delete(call);
-      call.giveUp();
+      call.giveUp(budgetMs);
     }
   }
 }

@@ -4,8 +4,10 @@ import { ConfigError, DeadlineExceededError, InputError } from '../../src/errors
 import { QueueFullError } from '../../src/model-errors.ts';
 import { CircuitBreaker } from '../../src/safety/circuit-breaker.ts';
 import { FallbackChain } from '../../src/safety/fallback-chain.ts';
-import type { FallbackHop, HopOptions } from '../../src/safety/fallback-chain.ts';
+import type { FallbackHop } from '../../src/safety/fallback-chain.ts';
+import { HangTimer } from '../../src/safety/hang-timer.ts';
 import type { HopRecord } from '../../src/safety/hop-record.ts';
+import type { HopOptions } from '../../src/safety/hop-time.ts';
 import { createFakeClock } from '../helpers/fake-clock.ts';
 import type { FakeClock } from '../helpers/fake-clock.ts';
 
@@ -179,6 +181,41 @@ describe('a hop that hangs', () => {
     ]);
     expect(told[0]?.signal.reason).toMatchObject({ code: 'HOP_TIMEOUT', budgetMs: 50 });
     expect(state(0)?.counts).toMatchObject({ failed: 1, left: 0 });
+  });
+
+  test('is given up by a timer that many calls share; with a deadline, by its own', async () => {
+    const told: HopOptions[] = [];
+    const { chain, clock, state } = createChain((each) => [
+      {
+        name: 'webgpu',
+        run: (_, options) => {
+          told.push(options);
+          return hanging();
+        },
+        budgetMs: 50,
+        hangs: new HangTimer(each, () => 50),
+      },
+      { name: 'reference', run: () => 'right' },
+    ]);
+    const leaving = new AbortController();
+    const plain = [watch(chain.run('a')), watch(chain.run('b'))];
+    const left = watch(chain.run('c', { signal: leaving.signal }));
+    expect(clock.pending).toBe(1);
+    expect(told.map(({ deadlineMs }) => deadlineMs)).toEqual([Infinity, Infinity, Infinity]);
+    leaving.abort(LOST);
+    await clock.run(20);
+    expect(left.error).toBe(LOST);
+    const hurried = watch(chain.run('d', { deadlineMs: 60 }));
+    await clock.run(30);
+    for (const { value } of plain) {
+      expect(value?.answer).toBe('right');
+      expect(value?.hops[0]).toMatchObject({ outcome: 'timed_out', reason: 'webgpu did not answer within 50 ms.' });
+    }
+    // Half of 60, which is over at the same moment.
+    expect([hurried.value?.answer, told[3]?.deadlineMs]).toEqual(['right', 30]);
+    expect(told.map(({ signal }) => signal.aborted)).toEqual([true, true, true, true]);
+    expect(state(0)?.counts).toMatchObject({ failed: 2, left: 2 });
+    expect(clock.pending).toBe(0);
   });
 
   test('leaves the others an equal share of the deadline, and is not blamed for a short one', async () => {

@@ -8,39 +8,37 @@ function setUp(budgetMs: () => number = () => 100) {
   const clock = createFakeClock();
   const timer = new HangTimer(clock, budgetMs);
   const given: [string, number][] = [];
-  const begin = (name: string) => {
-    const call = { startedAt: clock.now(), giveUp: () => void given.push([name, clock.now() - 1000]) };
-    timer.add(call);
-    return call;
+  const begin = (name: string): Disposable => {
+    return timer.add((ms) => void given.push([`${name}, ${ms}`, clock.now() - 1000]));
   };
   return { clock, timer, given, begin };
 }
 
 test('each is given up when its own time is over, and one that has ended is not', async () => {
-  const { clock, timer, given, begin } = setUp();
+  const { clock, given, begin } = setUp();
   begin('first');
   await clock.run(30);
   const second = begin('second');
   begin('third');
   await clock.run(60);
-  timer.delete(second);
+  second[Symbol.dispose]();
   begin('last');
   await clock.run(1000);
   expect(given).toEqual([
-    ['first', 100],
-    ['third', 130],
-    ['last', 190],
+    ['first, 100', 100],
+    ['third, 100', 130],
+    ['last, 100', 190],
   ]);
   expect(clock.pending).toBe(0);
 });
 
 test('calls that end in time need no timer of their own, and leave none', async () => {
-  const { clock, timer, given, begin } = setUp();
+  const { clock, given, begin } = setUp();
   for (let i = 0; i < 50; i++) {
     const call = begin(`call ${i}`);
     expect(clock.pending).toBe(1);
     await clock.run(10);
-    timer.delete(call);
+    call[Symbol.dispose]();
   }
   await clock.run(200);
   expect(given).toEqual([]);
@@ -53,7 +51,7 @@ test('what is waited for longer, since more calls share the device, has that tim
   begin('first');
   budgetMs = 250;
   await clock.run(1000);
-  expect(given).toEqual([['first', 250]]);
+  expect(given).toEqual([['first, 250', 250]]);
 });
 
 test('once no other calls come, it ends with the last that is waited for, at its own time or before', async () => {
@@ -61,14 +59,14 @@ test('once no other calls come, it ends with the last that is waited for, at its
   begin('hangs');
   const ends = begin('ends');
   timer.end();
-  timer.delete(ends);
+  ends[Symbol.dispose]();
   await clock.run(1000);
-  expect(given).toEqual([['hangs', 100]]);
+  expect(given).toEqual([['hangs, 100', 100]]);
   expect(clock.pending).toBe(0);
   const other = setUp();
   const call = other.begin('ends');
   other.timer.end();
   expect(other.clock.pending).toBe(1);
-  other.timer.delete(call);
+  call[Symbol.dispose]();
   expect(other.clock.pending).toBe(0);
 });

@@ -158,7 +158,6 @@ function setUp(
     orchestrator: new SafetyOrchestrator({ clock, goldens, sampleRate, random: () => (draws++ % 10) / 10 }),
     memoryBudgetMb,
     memory,
-    differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'the numbers differ'),
   });
   const events: CompileEvent[] = [];
   compiler.onEvent((event) => events.push(event));
@@ -180,6 +179,7 @@ function setUp(
       const client = (hosts[name] = new SimulatedHost(clock, way));
       return { client, info: { device } } as unknown as OpenedHost;
     },
+    differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'the numbers differ'),
     place,
   };
   /** Lets all that is under way come to its end, but for what never does. */

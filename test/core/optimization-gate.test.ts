@@ -338,6 +338,26 @@ describe('no failure of its own is', () => {
     expect(gate.getDiagnostics()).toMatchObject({ state: 'on', recoveries: 0 });
   });
 
+  test('a call that it alone refuses, of whatever kind: the reference is asked', async () => {
+    let error: Error | undefined;
+    const { gate, enable, settle } = createGated(
+      {},
+      {
+        optimized: async (inputs) => {
+          if (error !== undefined) throw error;
+          return rightAnswer(inputs);
+        },
+      },
+    );
+    await enable();
+    for (error of [new InputError('The dims are wrong.'), new ConfigError('executionProviders', 'No such provider.')]) {
+      for (const options of [{}, { signal: new AbortController().signal }, { deadlineMs: 1000 }]) {
+        expect(await settle(gate.run(inputOf(1), options))).toEqual(rightAnswer(inputOf(1)));
+      }
+    }
+    expect(gate.getDiagnostics()).toMatchObject({ state: 'on', recoveries: 0, fallbacks: 6 });
+  });
+
   test('a caller who leaves, or whose deadline passes', async () => {
     const { gate, enable, settle, world } = createGated();
     await enable();

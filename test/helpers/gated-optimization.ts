@@ -1,6 +1,6 @@
 /** A gate before an optimisation that is simulated on the fake clock: right, wrong, failing or hanging, as it is told. */
 
-import type { HopOptions } from '../../src/safety/fallback-chain.ts';
+import type { HopOptions } from '../../src/safety/hop-time.ts';
 import type { GateChange } from '../../src/safety/gate-report.ts';
 import type { GateRequest } from '../../src/safety/gate-request.ts';
 import { SafetyOrchestrator } from '../../src/safety/safety-orchestrator.ts';

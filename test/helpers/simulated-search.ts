@@ -133,7 +133,6 @@ export function simulateSearch(
       put: (key, verdict) => void kept.set(key, verdict),
       delete: (key) => void kept.delete(key),
     },
-    differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'the numbers differ'),
   });
   const events: CompileEvent[] = [];
   compiler.onEvent((event) => events.push(event));
@@ -146,6 +145,7 @@ export function simulateSearch(
     candidates: async () => ('fast' in ways ? [{ name: 'fast', backend: 'webgpu' }] : []),
     reference: { name: 'cpu', backend: 'cpu' },
     open,
+    differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'the numbers differ'),
     variants: {
       candidates: (bases) =>
         variantCandidates(

@@ -51,16 +51,16 @@ const START = `
     clock,
     goldens,
     orchestrator: new SafetyOrchestrator({ clock, goldens }),
-    differs: ({ output }, answer) =>
-      answer.sentence_embedding.data.every((each, i) => Math.abs(each - output.sentence_embedding.data[i]) < 1e-4)
-        ? undefined
-        : 'other numbers',
     memory: verdictsIn({ clock, digest, open: () => openSqliteStore({ path }) }),
   });
   const searching = compiler.compileAsync({
     model: slow,
     modelBytes: 1,
     place,
+    differs: ({ output }, answer) =>
+      answer.sentence_embedding.data.every((each, i) => Math.abs(each - output.sentence_embedding.data[i]) < 1e-4)
+        ? undefined
+        : 'other numbers',
     candidates: async () => ['one', 'two'].map((name) => ({ name, backend: 'cpu' })),
     open: (candidate, signal) => {
       opened.push(candidate.name);

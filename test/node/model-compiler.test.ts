@@ -109,7 +109,6 @@ async function search(ways: Readonly<Record<string, string>>, { memoryBudgetMb =
     goldens,
     orchestrator: new SafetyOrchestrator({ clock, goldens, sampleRate: 0 }),
     memoryBudgetMb,
-    differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'other numbers'),
   });
   const events: CompileEvent[] = [];
   compiler.onEvent((event) => events.push(event));
@@ -122,6 +121,7 @@ async function search(ways: Readonly<Record<string, string>>, { memoryBudgetMb =
       hosts.push(host);
       return host;
     },
+    differs: ({ output }, answer) => (valuesMatch(output, answer, 1e-5) ? undefined : 'other numbers'),
   });
   for (let i = 0; i < 3; i++) await model.run(feeds(5 + i, 40, 300));
   return { fast: await searching, model, hosts, events, clock, asked: () => asked };
@@ -197,7 +197,7 @@ test('a model that is closed during the search leaves no process behind', async 
   const hosted = unwrap(model);
   const goldens = new GoldenStore();
   const orchestrator = new SafetyOrchestrator({ goldens });
-  const compiler = new ModelCompiler({ clock: systemClock, goldens, orchestrator, differs: () => undefined });
+  const compiler = new ModelCompiler({ clock: systemClock, goldens, orchestrator });
   const hosts: OpenedHost[] = [];
   const searching = compiler.compileAsync({
     model: hosted as unknown as CompilableModel,
@@ -209,6 +209,7 @@ test('a model that is closed during the search leaves no process behind', async 
       void model.close();
       return host;
     },
+    differs: () => undefined,
   });
   for (let i = 0; i < 3; i++) await model.run(feeds(5 + i));
   expect(await searching).toBeUndefined();

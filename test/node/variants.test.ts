@@ -92,7 +92,6 @@ async function loadWithTwin(epochly: Epochly): Promise<LoadedModel> {
     goldens,
     orchestrator: new SafetyOrchestrator({ goldens, sampleRate: 0 }),
     warmupRequests: 0,
-    differs: () => 'not this one',
   });
   void compiler.compileAsync({
     model: slow,
@@ -100,6 +99,7 @@ async function loadWithTwin(epochly: Epochly): Promise<LoadedModel> {
     candidates: async () => [],
     reference: { name: 'cpu', backend: 'cpu' },
     open: (candidate, signal) => hosted.openWay(candidate, signal),
+    differs: () => 'not this one',
     variants: {
       candidates: (bases) => variantCandidates(variants, bases),
       goldens: new GoldenStore({ maxPerShape: 64 }),
