@@ -174,4 +174,7 @@ test('the parts of a wrapped pipeline are those of the pipeline, and work: token
   expect(wrappedPictures.processor).toBe(processor);
   const { pixel_values } = await wrappedPictures.processor([new RawImage(new Uint8ClampedArray(192), 8, 8, 3)]);
   expect(pixel_values.dims).toEqual([1, 3, 4, 4]);
+
+  await wrappedTexts('A cat.');
+  expect(wrappedTexts.callCount).toBe(1);
 });
