@@ -165,8 +165,9 @@ export class FallbackChain<Call, Answer> {
   async #askAll(call: Call, caller: Caller): Promise<FallbackResult<Answer>> {
     this.#calls++;
     const hops: HopRecord[] = [];
-    for (const [i, hop] of this.#hops.entries()) {
-      const { answer, ...record } = await this.#ask(hop, call, caller, this.#hops.length - i);
+    for (let i = 0; i < this.#hops.length; i++) {
+      const hop = this.#hops[i] as FallbackHop<Call, Answer>;
+      const { record, answer } = await this.#ask(hop, call, caller, this.#hops.length - i);
       hops.push(record);
       this.#count(hop, record.outcome);
       if (record.outcome !== 'answered') continue;
@@ -187,18 +188,18 @@ export class FallbackChain<Call, Answer> {
     call: Call,
     caller: Caller,
     hopsLeft: number,
-  ): Promise<HopRecord & { readonly answer?: Answer }> {
+  ): Promise<{ readonly record: HopRecord; readonly answer?: Answer }> {
     const { name, breaker } = hop;
     const startedAt = this.#clock.now();
-    const record = (outcome: HopOutcome, error?: unknown): HopRecord => {
-      const reason = outcome === 'answered' ? undefined : error instanceof Error ? error.message : String(error);
-      return { name, outcome, reason, error, durationMs: this.#clock.now() - startedAt };
+    const unanswered = (outcome: HopOutcome, error: unknown): { readonly record: HopRecord } => {
+      const reason = error instanceof Error ? error.message : String(error);
+      return { record: { name, outcome, reason, error, durationMs: this.#clock.now() - startedAt } };
     };
     let ticket: CircuitTicket | undefined;
     try {
       ticket = breaker?.enter();
     } catch (error) {
-      return record('skipped', error);
+      return unanswered('skipped', error);
     }
     const end = (error: unknown, isFailure: boolean): void => {
       if (breaker === undefined) return;
@@ -209,7 +210,8 @@ export class FallbackChain<Call, Answer> {
     try {
       const answer = await this.#within(hop, call, caller, limit);
       breaker?.succeed(ticket as CircuitTicket);
-      return { ...record('answered'), answer };
+      const durationMs = this.#clock.now() - startedAt;
+      return { record: { name, outcome: 'answered', reason: undefined, error: undefined, durationMs }, answer };
     } catch (error) {
       if (caller.isGone || isCallersFault(error)) {
         end(error, false);
@@ -218,10 +220,10 @@ export class FallbackChain<Call, Answer> {
       }
       if (EpochlyError.isInstance(error, 'HOP_TIMEOUT')) {
         end(error, limit.isBudget);
-        return record('timed_out', error);
+        return unanswered('timed_out', error);
       }
       end(error, true);
-      return record(EpochlyError.isInstance(error, 'WRONG_ANSWER') ? 'wrong_answer' : 'failed', error);
+      return unanswered(EpochlyError.isInstance(error, 'WRONG_ANSWER') ? 'wrong_answer' : 'failed', error);
     }
   }
 
